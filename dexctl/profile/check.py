@@ -1,0 +1,186 @@
+"""Conditions between keys that the schema's types cannot say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from dexctl.errors import ProfileError
+from dexctl.profile.layers import near
+from dexctl.profile.schema import Network, Profile
+
+FACES = ("+x", "-x", "+y", "-y", "+z", "-z")
+
+OBSERVATIONS = (
+    "fingertip_positions",
+    "object_position",
+    "object_orientation",
+    "target_orientation",
+    "relative_target_orientation",
+    "joint_angles",
+    "joint_velocities",
+    "object_velocity",
+    "object_angular_velocity",
+    "action_average",
+    "previous_action",
+    "time_left",
+)
+
+
+class Fault(NamedTuple):
+    """A condition that does not hold.
+
+    Attributes:
+        key: dotted, the one to change.
+        message: what was expected and what is there.
+    """
+
+    key: str
+    message: str
+    remedy: str = ""
+
+
+def check(profile: Profile, origins: Mapping[str, str], origin: str) -> None:
+    """Raises the first condition that does not hold.
+
+    Args:
+        origins: where each key came from, to name the file or flag.
+        origin: named when a key has no origin of its own.
+
+    Raises:
+        ProfileError: with file, key and what was expected.
+    """
+    for fault in faults(profile):
+        where = origins.get(fault.key, origin)
+        raise ProfileError(f"{where}: {fault.key}: {fault.message}", fault.remedy)
+
+
+def faults(profile: Profile) -> Iterator[Fault]:
+    """Every condition between keys that does not hold."""
+    yield from _hand(profile)
+    yield from _object(profile)
+    yield from _cameras(profile)
+    yield from _task(profile)
+    yield from _networks(profile)
+    yield from _optimization(profile)
+    yield from _wire(profile)
+
+
+def _hand(profile: Profile) -> Iterator[Fault]:
+    hand = profile.hand
+    ranges = {
+        "hand.coupled_range_rad": hand.coupled_range_rad,
+        "hand.coupled_difference_range_rad": hand.coupled_difference_range_rad,
+    }
+    ranges |= {f"hand.joints.{name}.range_rad": joint.range_rad for name, joint in hand.joints.items()}
+    ranges |= {
+        f"hand.actuators.{name}.control_range_rad": actuator.control_range_rad
+        for name, actuator in hand.actuators.items()
+    }
+    for key, (lower, upper) in ranges.items():
+        if lower >= upper:
+            yield Fault(key, f"expected lower < upper, got [{lower}, {upper}]")
+    for name, marker in hand.fingertip_markers.items():
+        if min(marker.occlusion_half_size_m) <= 0:
+            key = f"hand.fingertip_markers.{name}.occlusion_half_size_m"
+            yield Fault(key, f"expected three numbers > 0, got {list(marker.occlusion_half_size_m)}")
+
+
+def _object(profile: Profile) -> Iterator[Fault]:
+    item = profile.object
+    if sorted(item.face_colors) != sorted(FACES):
+        yield Fault(
+            "object.face_colors", f"expected the faces {', '.join(FACES)}, got {', '.join(item.face_colors)}"
+        )
+    for face, color in item.face_colors.items():
+        if not all(0 <= channel <= 1 for channel in color):
+            yield Fault(f"object.face_colors.{face}", f"expected three numbers from 0 to 1, got {list(color)}")
+    if len(item.letters) != len(FACES) or len(set(item.letters)) != len(FACES):
+        yield Fault("object.letters", f'expected six different letters, got "{item.letters}"')
+    if min(item.friction) < 0:
+        yield Fault("object.friction", f"expected three numbers >= 0, got {list(item.friction)}")
+
+
+def _cameras(profile: Profile) -> Iterator[Fault]:
+    for name, camera in profile.cameras.items():
+        norm = math.hypot(*camera.quaternion_wxyz)
+        if abs(norm - 1) > 1e-3:
+            yield Fault(f"cameras.{name}.quaternion_wxyz", f"expected length 1, got {norm:.4g}")
+
+
+def _task(profile: Profile) -> Iterator[Fault]:
+    task, step_s = profile.task, profile.physics.timestep_s * profile.physics.substeps
+    if task.success_rad >= math.pi:
+        yield Fault("task.success_rad", f"expected less than pi, got {task.success_rad}")
+    for key, timeout_s in (
+        ("task.goal_timeout_s", task.goal_timeout_s),
+        ("evaluate.goal_timeout_s", profile.evaluate.goal_timeout_s),
+    ):
+        if timeout_s < step_s:
+            yield Fault(key, f"expected at least one control step ({step_s:g} s), got {timeout_s}")
+    if task.start_drop_height_m < task.drop_height_m:
+        yield Fault(
+            "task.start_drop_height_m",
+            f"expected >= task.drop_height_m ({task.drop_height_m}), got {task.start_drop_height_m}",
+        )
+    if profile.object.spawn_m[2] <= task.start_drop_height_m:
+        yield Fault(
+            "object.spawn_m",
+            f"expected a height > task.start_drop_height_m ({task.start_drop_height_m}), got {profile.object.spawn_m[2]}",
+        )
+    if task.start_refresh > task.start_bank:
+        yield Fault("task.start_refresh", f"expected <= task.start_bank ({task.start_bank}), got {task.start_refresh}")
+    if profile.reward.drop > 0:
+        yield Fault("reward.drop", f"expected a number <= 0, got {profile.reward.drop}")
+
+
+def _networks(profile: Profile) -> Iterator[Fault]:
+    networks: dict[str, Network] = {"actor": profile.policy.actor, "critic": profile.policy.critic}
+    for role, network in networks.items():
+        key = f"policy.{role}.observe"
+        for name in network.observe:
+            if name not in OBSERVATIONS:
+                yield Fault(key, f"there is no observation '{name}'", near(name, OBSERVATIONS))
+            if network.observe.count(name) > 1:
+                yield Fault(key, f"expected each name once, got '{name}' {network.observe.count(name)} times")
+
+
+def _optimization(profile: Profile) -> Iterator[Fault]:
+    ppo, segment_steps = profile.ppo, profile.rollout.segment_steps
+    if not ppo.learning_rate_min <= ppo.learning_rate <= ppo.learning_rate_max:
+        yield Fault(
+            "ppo.learning_rate",
+            f"expected between learning_rate_min ({ppo.learning_rate_min}) and learning_rate_max "
+            f"({ppo.learning_rate_max}), got {ppo.learning_rate}",
+        )
+    if ppo.kl_low > ppo.kl_high:
+        yield Fault("ppo.kl_low", f"expected <= ppo.kl_high ({ppo.kl_high}), got {ppo.kl_low}")
+    if ppo.clip >= 1:
+        yield Fault("ppo.clip", f"expected a number < 1, got {ppo.clip}")
+    if ppo.batch_steps % ppo.minibatches:
+        yield Fault(
+            "ppo.minibatches", f"expected a divisor of ppo.batch_steps ({ppo.batch_steps}), got {ppo.minibatches}"
+        )
+    elif ppo.batch_steps // ppo.minibatches % ppo.chunk_steps:
+        yield Fault(
+            "ppo.chunk_steps",
+            f"expected a divisor of a minibatch ({ppo.batch_steps // ppo.minibatches}), got {ppo.chunk_steps}",
+        )
+    if segment_steps % ppo.chunk_steps:
+        yield Fault(
+            "rollout.segment_steps",
+            f"expected a multiple of ppo.chunk_steps ({ppo.chunk_steps}), got {segment_steps}",
+        )
+    if round(ppo.epochs * ppo.minibatches) < 1:
+        yield Fault("ppo.epochs", f"expected at least one minibatch, got {ppo.epochs} of {ppo.minibatches}")
+
+
+def _wire(profile: Profile) -> Iterator[Fault]:
+    wire = profile.wire
+    if wire.timeout_s <= wire.heartbeat_s:
+        yield Fault("wire.timeout_s", f"expected > wire.heartbeat_s ({wire.heartbeat_s}), got {wire.timeout_s}")
+    if wire.orphan_timeout_s < wire.timeout_s:
+        yield Fault(
+            "wire.orphan_timeout_s", f"expected >= wire.timeout_s ({wire.timeout_s}), got {wire.orphan_timeout_s}"
+        )

@@ -1,0 +1,172 @@
+"""Profiles as layers of dotted keys: reading files, following ``inherits``, laying one over another.
+
+A layer is flat, ``("ppo", "clip") -> Entry(0.2, "profiles/train/paper.toml")``, so that every value
+remembers where it came from.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.resources
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tomli
+
+from dexctl.errors import ProfileError
+
+
+class Entry(NamedTuple):
+    """A value and the file, flag or variable that gave it."""
+
+    value: Any
+    origin: str
+
+
+Layer = dict[tuple[str, ...], Entry]
+
+
+def shipped_folder() -> Path:
+    """Folder of the shipped profiles: ``profiles/`` in a checkout, ``dexctl/_profiles`` when installed."""
+    package = Path(str(importlib.resources.files("dexctl")))
+    installed = package / "_profiles"
+    return installed if installed.is_dir() else package.parent / "profiles"
+
+
+def shipped_files() -> dict[str, Path]:
+    """Every shipped profile by name, whole ones and parts, sorted."""
+    folder = shipped_folder()
+    files = {path.relative_to(folder).with_suffix("").as_posix(): path for path in folder.rglob("*.toml")}
+    return dict(sorted(files.items()))
+
+
+def find(name: str) -> Path:
+    """File of a profile that is given by name or by a path that ends in ``.toml``.
+
+    Raises:
+        ProfileError: there is none; names the nearest.
+    """
+    if name.endswith(".toml"):
+        path = Path(name)
+        if path.is_file():
+            return path
+        raise ProfileError(f"{name}: there is no such profile file")
+    return _shipped(name, f"profile '{name}'")
+
+
+def read(path: Path) -> Layer:
+    """Reads a profile with all it inherits, the nearer over the farther.
+
+    Raises:
+        ProfileError: a file cannot be read, is not TOML, or inherits what is unknown or itself.
+    """
+    return _read(path, ())
+
+
+def lay(below: Mapping[tuple[str, ...], Entry], above: Mapping[tuple[str, ...], Entry]) -> Layer:
+    """Lays one layer over another: tables merge, anything else is replaced whole."""
+    merged = dict(below)
+    for key, entry in above.items():
+        for covered in [other for other in merged if other != key and _one_holds_the_other(other, key)]:
+            del merged[covered]
+        merged[key] = entry
+    return merged
+
+
+def flatten(table: Mapping[str, Any], origin: str, prefix: tuple[str, ...] = ()) -> Layer:
+    """Turns nested tables into a layer.
+
+    Raises:
+        ProfileError: a key holds a dot, which would make dotted keys ambiguous.
+    """
+    layer: Layer = {}
+    for name, value in table.items():
+        if "." in name:
+            raise ProfileError(f"{origin}: {'.'.join((*prefix, name))}: a key may not hold a dot")
+        if isinstance(value, dict):
+            layer |= flatten(value, origin, (*prefix, name))
+        else:
+            layer[(*prefix, name)] = Entry(value, origin)
+    return layer
+
+
+def nest(layer: Mapping[tuple[str, ...], Entry]) -> dict[str, Any]:
+    """Turns a layer back into nested tables, without the origins."""
+    root: dict[str, Any] = {}
+    for key, entry in layer.items():
+        table = root
+        for name in key[:-1]:
+            table = table.setdefault(name, {})
+        table[key[-1]] = entry.value
+    return root
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """A sentence that offers the nearest known word, or lists a few when none is near."""
+    known = sorted(known)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean '{close[0]}'?"
+    return f"Known here: {', '.join(known)}." if known else ""
+
+
+def origin_of(path: Path) -> str:
+    """How messages and origins name a file: shipped ones by their place in the checkout."""
+    folder = shipped_folder()
+    resolved = path.resolve()
+    if resolved.is_relative_to(folder.resolve()):
+        return f"profiles/{resolved.relative_to(folder.resolve()).as_posix()}"
+    return str(path)
+
+
+def _read(path: Path, descendants: tuple[Path, ...]) -> Layer:
+    origin = origin_of(path)
+    if path.resolve() in descendants:
+        circle = " -> ".join(origin_of(one) for one in (*descendants, path.resolve()))
+        raise ProfileError(f"{origin}: inherits: a profile may not inherit itself ({circle})")
+    table = _parse(path, origin)
+    layer: Layer = {}
+    for parent in _parents(table.pop("inherits", []), origin):
+        layer = lay(layer, _read(_find_parent(parent, path, origin), (*descendants, path.resolve())))
+    return lay(layer, flatten(table, origin))
+
+
+def _parse(path: Path, origin: str) -> dict[str, Any]:
+    try:
+        return tomli.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ProfileError(f"{origin}: cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+        raise ProfileError(f"{origin}: is not TOML: {error}") from error
+
+
+def _parents(inherits: object, origin: str) -> list[str]:
+    names = [inherits] if isinstance(inherits, str) else inherits
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        return names
+    raise ProfileError(f"{origin}: inherits: expected a profile's name or a list of names, got {inherits!r}")
+
+
+def _find_parent(name: str, child: Path, origin: str) -> Path:
+    """Looks beside the child first, then among the shipped profiles; never finds the child itself."""
+    beside = child.parent / (name if name.endswith(".toml") else f"{name}.toml")
+    # A file named as a shipped profile may inherit the shipped one.
+    hidden = beside.resolve() == child.resolve() and child.resolve() != shipped_files().get(name, child).resolve()
+    if beside.is_file() and not hidden:
+        return beside
+    if name.endswith(".toml"):
+        raise ProfileError(f"{origin}: inherits: there is no file '{beside}'")
+    return _shipped(name, f"{origin}: inherits: '{name}'")
+
+
+def _shipped(name: str, subject: str) -> Path:
+    files = shipped_files()
+    if name in files:
+        return files[name]
+    raise ProfileError(f"{subject} is unknown", near(name, files))
+
+
+def _one_holds_the_other(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]

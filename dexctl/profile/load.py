@@ -1,0 +1,152 @@
+"""Loading a profile: inheritance, environment and settings laid over each other, then checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from dexctl.profile import layers
+from dexctl.profile.check import check
+from dexctl.profile.schema import Profile
+from dexctl.profile.settings import OPTION, VARIABLE, parse_settings, split_variable
+from dexctl.profile.validate import Validator
+from dexctl.profile.write import write_toml
+
+# What shapes neither experience nor learning: two sides that differ here may work together.
+_OUTSIDE_DIGEST = {"description", "run", "evaluate", "wire"}
+_OUTSIDE_DIGEST_OF_PHYSICS = {"threads", "dump_failures"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+    """A resolved profile and where each of its values came from.
+
+    Attributes:
+        profile: every table, checked.
+        name: as it was asked for.
+        origins: file, ``--set``, ``DEXCTL_SET`` or ``default`` by dotted key.
+        digest: hex blake2b-128 of what shapes experience and learning.
+    """
+
+    profile: Profile
+    name: str
+    origins: dict[str, str]
+    digest: str
+
+    def to_toml(self) -> str:
+        """The resolved profile as TOML with its origins; loads back to the same digest."""
+        tables = _builtins(self.profile)
+        return write_toml(tables, self.origins, f"Resolved from {self.name!r}, digest {self.digest}.")
+
+    def to_json(self) -> str:
+        """Name, digest, resolved profile and origins as one JSON document."""
+        document = {
+            "name": self.name,
+            "digest": self.digest,
+            "profile": _builtins(self.profile),
+            "origins": self.origins,
+        }
+        return json.dumps(document, ensure_ascii=False, indent=2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    """A shipped profile in a list.
+
+    Attributes:
+        part: it lacks whole tables and is there to be inherited.
+    """
+
+    name: str
+    description: str
+    part: bool
+
+
+def load(name: str, settings: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Loaded:
+    """Loads a profile and lays environment and settings over it.
+
+    Args:
+        name: of a shipped profile (``block-yaw``), or the path of a ``.toml`` file.
+        settings: ``table.key=value`` each; they win over everything.
+        environment: where ``DEXCTL_SET`` is read from; this process's when omitted.
+
+    Raises:
+        ProfileError: the profile is unknown, unreadable or wrong; names file, key and what was expected.
+    """
+    path = layers.find(name)
+    layer = _with_settings(layers.read(path), settings, environment)
+    origin = layers.origin_of(path)
+    profile = Validator(layer, origin).profile(layers.nest(layer))
+    origins = {'.'.join(key): _origin(layer, key) for key in _dotted(_builtins(profile))}
+    check(profile, origins, origin)
+    return Loaded(profile, name, origins, digest(profile))
+
+
+def check_part(name: str, settings: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> None:
+    """Checks a profile that others inherit: what it says must be right, what it leaves out is fine.
+
+    Raises:
+        ProfileError: as ``load``, apart from missing keys.
+    """
+    path = layers.find(name)
+    layer = _with_settings(layers.read(path), settings, environment)
+    Validator(layer, layers.origin_of(path), partial=True).part(layers.nest(layer))
+
+
+def is_part(name: str) -> bool:
+    """Whether a profile lacks whole tables, even with all it inherits.
+
+    Raises:
+        ProfileError: the profile is unknown or unreadable.
+    """
+    given = {key[0] for key in layers.read(layers.find(name))}
+    return bool(set(Profile.__struct_fields__) - given)
+
+
+def names() -> list[Listed]:
+    """Every shipped profile with its description, whole ones first."""
+    listed = []
+    for name, path in layers.shipped_files().items():
+        layer = layers.read(path)
+        description = layer.get(("description",), layers.Entry("", ""))
+        listed.append(Listed(name, str(description.value), is_part(name)))
+    return sorted(listed, key=lambda one: (one.part, one.name))
+
+
+def digest(profile: Profile) -> str:
+    """Hex blake2b-128 over canonical JSON of everything that shapes experience and learning."""
+    tables = {name: table for name, table in _builtins(profile).items() if name not in _OUTSIDE_DIGEST}
+    tables["physics"] = {
+        name: value for name, value in tables["physics"].items() if name not in _OUTSIDE_DIGEST_OF_PHYSICS
+    }
+    canonical = json.dumps(tables, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
+
+
+def _with_settings(
+    layer: layers.Layer, settings: Sequence[str], environment: Mapping[str, str] | None
+) -> layers.Layer:
+    variables = os.environ if environment is None else environment
+    from_environment = parse_settings(split_variable(variables.get(VARIABLE, "")), VARIABLE)
+    return layers.lay(layers.lay(layer, from_environment), parse_settings(settings, OPTION))
+
+
+def _builtins(profile: Profile) -> dict[str, Any]:
+    return msgspec.to_builtins(profile)
+
+
+def _dotted(table: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    keys: list[tuple[str, ...]] = []
+    for name, value in table.items():
+        keys += _dotted(value, (*prefix, name)) if isinstance(value, Mapping) else [(*prefix, name)]
+    return keys
+
+
+def _origin(layer: layers.Layer, key: tuple[str, ...]) -> str:
+    return layer[key].origin if key in layer else "default"

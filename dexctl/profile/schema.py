@@ -1,0 +1,349 @@
+"""What a profile may say: every table and key, with its type, unit and bounds.
+
+The structures hold no number of the paper: those stand in ``profiles/*.toml`` with their
+source beside them. A key without a default must be given by the profile or by one it inherits.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Positive = Annotated[float, Meta(gt=0)]
+NonNegative = Annotated[float, Meta(ge=0)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=0)]
+PositiveCount = Annotated[int, Meta(ge=1)]
+Vector = tuple[float, float, float]
+Quaternion = tuple[float, float, float, float]
+Range = tuple[float, float]
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of a profile: immutable, unknown keys refused."""
+
+
+class Joint(Table):
+    """One hinge of the hand.
+
+    Attributes:
+        range_rad: lower and upper stop.
+        damping: N m s/rad.
+        friction_loss: dry friction, N m.
+        stiffness: N m/rad, around ``spring_reference_rad``.
+    """
+
+    range_rad: Range
+    damping: NonNegative
+    friction_loss: NonNegative
+    stiffness: NonNegative = 0.0
+    spring_reference_rad: float = 0.0
+
+
+class Actuator(Table):
+    """One position servo: torque = gain * (target - angle), clipped to the force limit.
+
+    Attributes:
+        control_range_rad: targets it accepts; for a coupled pair, the sum of both angles.
+        gain: N m/rad.
+        force_limit_nm: N m.
+        backlash_log: ln of the slack speed inward and outward, 1/s; larger is less backlash.
+    """
+
+    control_range_rad: Range
+    gain: Positive
+    force_limit_nm: Positive
+    backlash_log: Range
+
+
+class Marker(Table):
+    """A motion-capture marker on a fingertip, and the box on the nail that hides it.
+
+    Attributes:
+        position_m: in the distal link's frame.
+        occlusion_half_size_m, occlusion_center_m: the box, in the same frame.
+    """
+
+    position_m: Vector
+    occlusion_half_size_m: Vector
+    occlusion_center_m: Vector
+
+
+class Hand(Table):
+    """The robot hand: its model, and what is edited into it.
+
+    Attributes:
+        model: ``gymnasium-robotics`` or the path of an MJCF file.
+        coupled_range_rad, coupled_difference_range_rad: limits of J1 + J0 and J1 - J0 of a finger.
+        coupled_damping: of J1 + J0, N m s/rad.
+        gains: ``2018`` edits ``joints`` and ``actuators`` into the model, ``gym`` keeps the model's own.
+    """
+
+    model: str
+    gains: Literal["2018", "gym"]
+    coupled_range_rad: Range
+    coupled_difference_range_rad: Range
+    coupled_damping: NonNegative
+    contact_margin_m: NonNegative
+    joints: dict[str, Joint]
+    actuators: dict[str, Actuator]
+    fingertip_markers: dict[str, Marker]
+    base_markers_m: dict[str, Vector]
+
+
+class Object(Table):
+    """What the hand holds.
+
+    Attributes:
+        kind: ``block``, a cube with a letter on each face.
+        size_m: edge length.
+        mass_kg: total mass.
+        spawn_m: where it is let go above the palm, world frame.
+        friction: sliding, spinning, rolling.
+        face_colors: RGB in [0, 1] by face, ``+x`` to ``-z``.
+        letters: one for each face, in the same order.
+    """
+
+    kind: Literal["block"]
+    size_m: Positive
+    mass_kg: Positive
+    spawn_m: Vector
+    friction: Vector
+    joint_damping: NonNegative
+    face_colors: dict[str, Vector]
+    letters: str
+
+
+class Camera(Table):
+    """A fixed camera: pose in the world frame and vertical field of view."""
+
+    position_m: Vector
+    quaternion_wxyz: Quaternion
+    vertical_fov_deg: Annotated[float, Meta(gt=0, lt=180)]
+
+
+class Physics(Table):
+    """How MuJoCo steps.
+
+    Attributes:
+        threads: 0 takes every core that the process may use.
+        failure_share: a run ends when more than this share of steps failed.
+        dump_failures: how many failing simulations a process writes down at most.
+    """
+
+    backend: Literal["cpu"]
+    timestep_s: Positive
+    substeps: PositiveCount
+    solver_iterations: PositiveCount
+    threads: Count
+    failure_share: Fraction
+    dump_failures: Count
+
+
+class Task(Table):
+    """Block reorientation: which goals, when one is reached, when an episode ends.
+
+    Attributes:
+        goal: ``face-up`` (a face up, random yaw), ``so3`` (any rotation), ``yaw`` (the start's face up, random yaw).
+        redraw_reached: draw again when the goal is already reached at draw time.
+        start: orientation at reset, ``so3`` or ``yaw`` (upright with a random yaw).
+        start_jitter_m: standard deviation of the object's start position.
+        start_random_steps: control steps of random actions before an episode.
+        start_drop_height_m: a start whose object is below this is drawn again.
+        start_bank: starts kept and drawn from while training; 0 plays one for every episode.
+        start_refresh: simulations that keep playing new starts into the bank.
+        drop_height_m: the object's centre below this is a drop, world frame.
+        palm_center_m: where the shaped reward wants the object, world frame.
+        angular_velocity: as a ``quaternion`` of one control step's rotation, or a ``vector`` in rad/s.
+    """
+
+    goal: Literal["face-up", "so3", "yaw"]
+    redraw_reached: bool
+    success_rad: Positive
+    goals_per_episode: PositiveCount
+    goal_timeout_s: Positive
+    start: Literal["so3", "yaw"]
+    start_jitter_m: NonNegative
+    start_random_steps: Count
+    start_drop_height_m: float
+    start_bank: Count
+    start_refresh: Count
+    drop_height_m: float
+    palm_center_m: Vector
+    angular_velocity: Literal["quaternion", "vector"]
+
+
+class Reward(Table):
+    """What a step is worth.
+
+    ``progress``: the angle to the goal before minus after, ``goal`` on reaching it, ``drop`` on dropping.
+    ``shaped``: 1/(angle + ``angle_offset_rad``) + ``distance`` x metres from the palm's centre, and the same two events.
+
+    Attributes:
+        scale: multiplies the sum.
+    """
+
+    kind: Literal["progress", "shaped"]
+    goal: float
+    drop: float
+    scale: Positive
+    angle_offset_rad: Positive
+    distance: float
+
+
+class Action(Table):
+    """Discretized relative targets, smoothed.
+
+    Attributes:
+        bins: equal steps over [-1, 1] of each coordinate.
+        average: weight of the past in the moving average, per 80 ms control step.
+        range_fraction: target change of a full action, as a fraction of half the control range.
+    """
+
+    bins: Annotated[int, Meta(ge=2)]
+    average: Annotated[float, Meta(ge=0, lt=1)]
+    range_fraction: Positive
+
+
+class Network(Table):
+    """A policy or value network.
+
+    Attributes:
+        kind: ``lstm`` (dense layers, then an LSTM) or ``feedforward``.
+        observe: names of the observations it sees, in order (``reorient/observation.py``).
+        hidden: sizes of the dense layers.
+        lstm: size of the LSTM, used by ``lstm`` alone.
+    """
+
+    kind: Literal["lstm", "feedforward"]
+    observe: Annotated[list[str], Meta(min_length=1)]
+    hidden: Annotated[list[PositiveCount], Meta(min_length=1)]
+    lstm: PositiveCount
+    activation: Literal["relu", "elu"]
+
+
+class Policy(Table):
+    """Actor and critic, and how their inputs are normalized.
+
+    Attributes:
+        initial_std: standard deviation of the discretized Gaussian the bins start as, in units of the action; 0 starts uniform.
+        clip_std: normalized inputs are clipped to this many standard deviations.
+    """
+
+    actor: Network
+    critic: Network
+    initial_std: NonNegative
+    clip_std: Positive
+
+
+class PPO(Table):
+    """Proximal policy optimization.
+
+    Attributes:
+        batch_steps: transitions of one update.
+        minibatches: parts that an epoch splits the batch into.
+        epochs: passes over the batch; may be fractional, counted in whole minibatches.
+        chunk_steps: length of the pieces that back-propagation through time sees.
+        kl_low, kl_high: the learning rate grows below and shrinks above; 0 and 0 keep it fixed.
+        entropy: weight of the entropy, summed over the action's coordinates.
+        whole_episodes: advantages over whole episodes, not over segments cut at the batch's end.
+        bootstrap_timeouts: a timeout cuts the segment, not the return.
+        max_staleness: experience older than this many updates is dropped.
+    """
+
+    batch_steps: PositiveCount
+    minibatches: PositiveCount
+    epochs: Positive
+    chunk_steps: PositiveCount
+    discount: Fraction
+    gae_lambda: Fraction
+    clip: Positive
+    entropy: NonNegative
+    value_weight: Positive
+    learning_rate: Positive
+    learning_rate_min: Positive
+    learning_rate_max: Positive
+    kl_low: NonNegative
+    kl_high: NonNegative
+    gradient_norm: Positive
+    adam_epsilon: Positive
+    whole_episodes: bool
+    bootstrap_timeouts: bool
+    max_staleness: Count
+    autocast: Literal["auto", "bf16", "off"]
+
+
+class Rollout(Table):
+    """How a worker gathers experience.
+
+    Attributes:
+        environments: simulations of one worker.
+        segment_steps: control steps of one message to the optimizer.
+    """
+
+    environments: PositiveCount
+    segment_steps: PositiveCount
+
+
+class Evaluate(Table):
+    """Trials, as the paper scores them.
+
+    Attributes:
+        batch: trials simulated at once.
+    """
+
+    trials: PositiveCount
+    goals: PositiveCount
+    goal_timeout_s: Positive
+    batch: PositiveCount
+
+
+class Wire(Table):
+    """Sockets between workers and optimizer.
+
+    Attributes:
+        credits: segments a worker may have sent and not seen acknowledged.
+        heartbeat_s, timeout_s: how often each side says that it lives, and how long it may be silent.
+        orphan_timeout_s: a worker whose optimizer is silent for so long leaves.
+    """
+
+    credits: PositiveCount
+    heartbeat_s: Positive
+    timeout_s: Positive
+    orphan_timeout_s: Positive
+
+
+class Run(Table):
+    """One training run on one layout of machines.
+
+    Attributes:
+        workers: rollout workers that ``optimize`` starts itself.
+        checkpoint_s: seconds between checkpoints.
+        keep_checkpoints: how many of the newest are kept.
+    """
+
+    seed: Count
+    workers: Count
+    checkpoint_s: Positive
+    keep_checkpoints: Annotated[int, Meta(ge=2)]
+
+
+class Profile(Table):
+    """A whole profile, resolved."""
+
+    description: str
+    hand: Hand
+    object: Object
+    cameras: dict[str, Camera]
+    physics: Physics
+    task: Task
+    reward: Reward
+    action: Action
+    policy: Policy
+    ppo: PPO
+    rollout: Rollout
+    evaluate: Evaluate
+    wire: Wire
+    run: Run

@@ -1,0 +1,141 @@
+"""Raw tables into a ``Profile``: every wrong key is named with what was expected and the near miss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import inspect
+
+from dexctl.errors import ProfileError
+from dexctl.profile.layers import Entry, near
+from dexctl.profile.schema import Profile, Table
+
+Key = tuple[str, ...]
+
+
+class Validator:
+    """Checks nested tables against the schema, key by key.
+
+    Attributes:
+        entries: the layer that the tables were made from, for origins.
+        origin: the profile itself, blamed for keys that nobody gave.
+        partial: whether missing keys are fine, as in a part that others inherit.
+    """
+
+    def __init__(self, entries: Mapping[Key, Entry], origin: str, partial: bool = False) -> None:
+        self.entries = entries
+        self.origin = origin
+        self.partial = partial
+
+    def profile(self, tables: Mapping[str, Any]) -> Profile:
+        """Builds the profile.
+
+        Raises:
+            ProfileError: an unknown or missing key, a wrong type, a value out of range.
+        """
+        return msgspec.convert(self._table(tables, Profile, ()), Profile)
+
+    def part(self, tables: Mapping[str, Any]) -> None:
+        """Checks what a part says.
+
+        Raises:
+            ProfileError: an unknown key, a wrong type, a value out of range.
+        """
+        self._table(tables, Profile, ())
+
+    def _table(self, value: object, kind: type[Table], key: Key) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            raise self._wrong(key, kind, value)
+        types = get_type_hints(kind, include_extras=True)
+        for name in value:
+            if name not in types:
+                raise ProfileError(f"{self._blame((*key, name))}: unknown key", near(name, types))
+        checked = {name: self._any(item, types[name], (*key, name)) for name, item in value.items()}
+        for field in msgspec.structs.fields(kind):
+            if field.required and field.name not in value and not self.partial:
+                raise self._missing((*key, field.name), types[field.name])
+        return checked
+
+    def _any(self, value: object, kind: Any, key: Key) -> Any:
+        if isinstance(kind, type) and issubclass(kind, Table):
+            return self._table(value, kind, key)
+        if get_origin(kind) is dict:
+            if not isinstance(value, Mapping):
+                raise self._wrong(key, kind, value)
+            return {name: self._any(item, get_args(kind)[1], (*key, name)) for name, item in value.items()}
+        if not _finite(value):
+            raise self._wrong(key, kind, value)
+        try:
+            return msgspec.convert(value, kind)
+        except msgspec.ValidationError:
+            raise self._wrong(key, kind, value) from None
+
+    def _missing(self, key: Key, kind: Any) -> ProfileError:
+        return ProfileError(
+            f"{self.origin}: {'.'.join(key)}: missing, expected {describe(kind)}",
+            "Give it, or inherit a profile that does.",
+        )
+
+    def _wrong(self, key: Key, kind: Any, value: object) -> ProfileError:
+        info = inspect.type_info(kind)
+        choices = [str(one) for one in info.values] if isinstance(info, inspect.LiteralType) else []
+        remedy = near(value, choices) if choices and isinstance(value, str) else ""
+        return ProfileError(f"{self._blame(key)}: expected {describe(kind)}, got {shown(value)}", remedy)
+
+    def _blame(self, key: Key) -> str:
+        """The origin of a key, or of the first that stands below it, and the key itself."""
+        origins = [entry.origin for other, entry in self.entries.items() if other[: len(key)] == key]
+        return f"{origins[-1] if origins else self.origin}: {'.'.join(key)}"
+
+
+def describe(kind: Any) -> str:
+    """What a type of the schema expects, in words: ``a number > 0``, ``one of relu, elu``."""
+    return _describe(inspect.type_info(kind))
+
+
+def shown(value: object) -> str:
+    """A value as TOML spells it, for messages."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return "a table"
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(shown(item) for item in value)}]"
+    return str(value)
+
+
+def _describe(info: inspect.Type) -> str:
+    match info:
+        case inspect.LiteralType():
+            return f"one of {', '.join(str(value) for value in info.values)}"
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.StrType():
+            return "text"
+        case inspect.IntType():
+            return "a whole number" + _bounds(info)
+        case inspect.FloatType():
+            return "a number" + _bounds(info)
+        case inspect.TupleType():
+            return f"a list of {len(info.item_types)} numbers"
+        case inspect.ListType():
+            return f"a list, each {_describe(info.item_type)}" + (", not empty" if info.min_length else "")
+        case _:
+            return "a table"
+
+
+def _bounds(info: inspect.IntType | inspect.FloatType) -> str:
+    signs = ((">", info.gt), (">=", info.ge), ("<", info.lt), ("<=", info.le))
+    given = [f"{sign} {bound:g}" for sign, bound in signs if bound is not None]
+    return f" {' and '.join(given)}" if given else ""
+
+
+def _finite(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return all(map(_finite, value)) if isinstance(value, list) else True
