@@ -90,9 +90,7 @@ def _hand(profile: Profile) -> Iterator[Fault]:
 def _object(profile: Profile) -> Iterator[Fault]:
     item = profile.object
     if sorted(item.face_colors) != sorted(FACES):
-        yield Fault(
-            "object.face_colors", f"expected the faces {', '.join(FACES)}, got {', '.join(item.face_colors)}"
-        )
+        yield Fault("object.face_colors", f"expected the faces {', '.join(FACES)}, got {', '.join(item.face_colors)}")
     for face, color in item.face_colors.items():
         if not all(0 <= channel <= 1 for channel in color):
             yield Fault(f"object.face_colors.{face}", f"expected three numbers from 0 to 1, got {list(color)}")
@@ -124,10 +122,11 @@ def _task(profile: Profile) -> Iterator[Fault]:
             "task.start_drop_height_m",
             f"expected >= task.drop_height_m ({task.drop_height_m}), got {task.start_drop_height_m}",
         )
-    if profile.object.spawn_m[2] <= task.start_drop_height_m:
+    height_m = profile.object.spawn_m[2]
+    if height_m <= task.start_drop_height_m:
         yield Fault(
             "object.spawn_m",
-            f"expected a height > task.start_drop_height_m ({task.start_drop_height_m}), got {profile.object.spawn_m[2]}",
+            f"expected a height > task.start_drop_height_m ({task.start_drop_height_m}), got {height_m}",
         )
     if task.start_refresh > task.start_bank:
         yield Fault("task.start_refresh", f"expected <= task.start_bank ({task.start_bank}), got {task.start_refresh}")

@@ -67,15 +67,21 @@ def read(path: Path) -> Layer:
 def lay(below: Mapping[tuple[str, ...], Entry], above: Mapping[tuple[str, ...], Entry]) -> Layer:
     """Lays one layer over another: tables merge, anything else is replaced whole."""
     merged = dict(below)
+    tables = _tables(merged)
     for key, entry in above.items():
-        for covered in [other for other in merged if other != key and _one_holds_the_other(other, key)]:
-            del merged[covered]
+        if key in tables:
+            if entry.value == {}:
+                continue
+            merged = {other: kept for other, kept in merged.items() if other[: len(key)] != key}
+        for stop in range(1, len(key)):
+            merged.pop(key[:stop], None)
         merged[key] = entry
+        tables |= _tables([key])
     return merged
 
 
 def flatten(table: Mapping[str, Any], origin: str, prefix: tuple[str, ...] = ()) -> Layer:
-    """Turns nested tables into a layer.
+    """Turns nested tables into a layer; an empty table stays as a value of its own.
 
     Raises:
         ProfileError: a key holds a dot, which would make dotted keys ambiguous.
@@ -84,7 +90,7 @@ def flatten(table: Mapping[str, Any], origin: str, prefix: tuple[str, ...] = ())
     for name, value in table.items():
         if "." in name:
             raise ProfileError(f"{origin}: {'.'.join((*prefix, name))}: a key may not hold a dot")
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             layer |= flatten(value, origin, (*prefix, name))
         else:
             layer[(*prefix, name)] = Entry(value, origin)
@@ -167,6 +173,5 @@ def _shipped(name: str, subject: str) -> Path:
     raise ProfileError(f"{subject} is unknown", near(name, files))
 
 
-def _one_holds_the_other(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    shorter = min(len(one), len(other))
-    return one[:shorter] == other[:shorter]
+def _tables(keys: Iterable[tuple[str, ...]]) -> set[tuple[str, ...]]:
+    return {key[:stop] for key in keys for stop in range(1, len(key))}

@@ -83,7 +83,7 @@ def load(name: str, settings: Sequence[str] = (), environment: Mapping[str, str]
     layer = _with_settings(layers.read(path), settings, environment)
     origin = layers.origin_of(path)
     profile = Validator(layer, origin).profile(layers.nest(layer))
-    origins = {'.'.join(key): _origin(layer, key) for key in _dotted(_builtins(profile))}
+    origins = {".".join(key): _origin(layer, key) for key in _dotted(_builtins(profile))}
     check(profile, origins, origin)
     return Loaded(profile, name, origins, digest(profile))
 
@@ -105,8 +105,7 @@ def is_part(name: str) -> bool:
     Raises:
         ProfileError: the profile is unknown or unreadable.
     """
-    given = {key[0] for key in layers.read(layers.find(name))}
-    return bool(set(Profile.__struct_fields__) - given)
+    return _lacks_tables(layers.read(layers.find(name)))
 
 
 def names() -> list[Listed]:
@@ -115,7 +114,7 @@ def names() -> list[Listed]:
     for name, path in layers.shipped_files().items():
         layer = layers.read(path)
         description = layer.get(("description",), layers.Entry("", ""))
-        listed.append(Listed(name, str(description.value), is_part(name)))
+        listed.append(Listed(name, str(description.value), _lacks_tables(layer)))
     return sorted(listed, key=lambda one: (one.part, one.name))
 
 
@@ -129,9 +128,11 @@ def digest(profile: Profile) -> str:
     return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
 
 
-def _with_settings(
-    layer: layers.Layer, settings: Sequence[str], environment: Mapping[str, str] | None
-) -> layers.Layer:
+def _lacks_tables(layer: layers.Layer) -> bool:
+    return bool(set(Profile.__struct_fields__) - {key[0] for key in layer})
+
+
+def _with_settings(layer: layers.Layer, settings: Sequence[str], environment: Mapping[str, str] | None) -> layers.Layer:
     variables = os.environ if environment is None else environment
     from_environment = parse_settings(split_variable(variables.get(VARIABLE, "")), VARIABLE)
     return layers.lay(layers.lay(layer, from_environment), parse_settings(settings, OPTION))

@@ -179,7 +179,7 @@ class Reward(Table):
     """What a step is worth.
 
     ``progress``: the angle to the goal before minus after, ``goal`` on reaching it, ``drop`` on dropping.
-    ``shaped``: 1/(angle + ``angle_offset_rad``) + ``distance`` x metres from the palm's centre, and the same two events.
+    ``shaped``: 1/(angle + ``angle_offset_rad``) + ``distance`` x metres from the palm's centre, and both events.
 
     Attributes:
         scale: multiplies the sum.
@@ -228,7 +228,8 @@ class Policy(Table):
     """Actor and critic, and how their inputs are normalized.
 
     Attributes:
-        initial_std: standard deviation of the discretized Gaussian the bins start as, in units of the action; 0 starts uniform.
+        initial_std: standard deviation of the discretized Gaussian that the bins start as, in units of the action;
+            0 starts uniform.
         clip_std: normalized inputs are clipped to this many standard deviations.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any, get_args, get_origin, get_type_hints
@@ -49,7 +50,7 @@ class Validator:
     def _table(self, value: object, kind: type[Table], key: Key) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             raise self._wrong(key, kind, value)
-        types = get_type_hints(kind, include_extras=True)
+        types = _types(kind)
         for name in value:
             if name not in types:
                 raise ProfileError(f"{self._blame((*key, name))}: unknown key", near(name, types))
@@ -107,6 +108,11 @@ def shown(value: object) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(shown(item) for item in value)}]"
     return str(value)
+
+
+@functools.cache
+def _types(kind: type[Table]) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
 
 
 def _describe(info: inspect.Type) -> str:
