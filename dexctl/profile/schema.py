@@ -25,7 +25,7 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """A table of a profile: immutable, unknown keys refused."""
 
 
-class Joint(Table):
+class Joint(Table, frozen=True):
     """One hinge of the hand.
 
     Attributes:
@@ -42,7 +42,7 @@ class Joint(Table):
     spring_reference_rad: float = 0.0
 
 
-class Actuator(Table):
+class Actuator(Table, frozen=True):
     """One position servo: torque = gain * (target - angle), clipped to the force limit.
 
     Attributes:
@@ -58,7 +58,7 @@ class Actuator(Table):
     backlash_log: Range
 
 
-class Marker(Table):
+class Marker(Table, frozen=True):
     """A motion-capture marker on a fingertip, and the box on the nail that hides it.
 
     Attributes:
@@ -71,7 +71,7 @@ class Marker(Table):
     occlusion_center_m: Vector
 
 
-class Hand(Table):
+class Hand(Table, frozen=True):
     """The robot hand: its model, and what is edited into it.
 
     Attributes:
@@ -93,7 +93,7 @@ class Hand(Table):
     base_markers_m: dict[str, Vector]
 
 
-class Object(Table):
+class Object(Table, frozen=True):
     """What the hand holds.
 
     Attributes:
@@ -116,7 +116,7 @@ class Object(Table):
     letters: str
 
 
-class Camera(Table):
+class Camera(Table, frozen=True):
     """A fixed camera: pose in the world frame and vertical field of view."""
 
     position_m: Vector
@@ -124,7 +124,7 @@ class Camera(Table):
     vertical_fov_deg: Annotated[float, Meta(gt=0, lt=180)]
 
 
-class Physics(Table):
+class Physics(Table, frozen=True):
     """How MuJoCo steps.
 
     Attributes:
@@ -142,7 +142,7 @@ class Physics(Table):
     dump_failures: Count
 
 
-class Task(Table):
+class Task(Table, frozen=True):
     """Block reorientation: which goals, when one is reached, when an episode ends.
 
     Attributes:
@@ -175,7 +175,7 @@ class Task(Table):
     angular_velocity: Literal["quaternion", "vector"]
 
 
-class Reward(Table):
+class Reward(Table, frozen=True):
     """What a step is worth.
 
     ``progress``: the angle to the goal before minus after, ``goal`` on reaching it, ``drop`` on dropping.
@@ -193,7 +193,7 @@ class Reward(Table):
     distance: float
 
 
-class Action(Table):
+class Action(Table, frozen=True):
     """Discretized relative targets, smoothed.
 
     Attributes:
@@ -207,7 +207,7 @@ class Action(Table):
     range_fraction: Positive
 
 
-class Network(Table):
+class Network(Table, frozen=True):
     """A policy or value network.
 
     Attributes:
@@ -224,7 +224,7 @@ class Network(Table):
     activation: Literal["relu", "elu"]
 
 
-class Policy(Table):
+class Policy(Table, frozen=True):
     """Actor and critic, and how their inputs are normalized.
 
     Attributes:
@@ -239,7 +239,7 @@ class Policy(Table):
     clip_std: Positive
 
 
-class PPO(Table):
+class PPO(Table, frozen=True):
     """Proximal policy optimization.
 
     Attributes:
@@ -276,7 +276,7 @@ class PPO(Table):
     autocast: Literal["auto", "bf16", "off"]
 
 
-class Rollout(Table):
+class Rollout(Table, frozen=True):
     """How a worker gathers experience.
 
     Attributes:
@@ -288,7 +288,7 @@ class Rollout(Table):
     segment_steps: PositiveCount
 
 
-class Evaluate(Table):
+class Evaluate(Table, frozen=True):
     """Trials, as the paper scores them.
 
     Attributes:
@@ -301,7 +301,7 @@ class Evaluate(Table):
     batch: PositiveCount
 
 
-class Wire(Table):
+class Wire(Table, frozen=True):
     """Sockets between workers and optimizer.
 
     Attributes:
@@ -316,7 +316,7 @@ class Wire(Table):
     orphan_timeout_s: Positive
 
 
-class Run(Table):
+class Run(Table, frozen=True):
     """One training run on one layout of machines.
 
     Attributes:
@@ -331,7 +331,7 @@ class Run(Table):
     keep_checkpoints: Annotated[int, Meta(ge=2)]
 
 
-class Profile(Table):
+class Profile(Table, frozen=True):
     """A whole profile, resolved."""
 
     description: str
