@@ -26,7 +26,7 @@ _LETTER_PX = 190
 _QUARTER_TURNS = {"+x": 1, "-x": -1, "+y": 2, "-y": 0, "+z": 0, "-z": 0}
 
 # Where the goal floats when nobody moves it: beside the hand, in sight of the camera `watch`.
-_TARGET_OFFSET_M = (0.15, 0.0, 0.05)
+_TARGET_OFFSET_M = (-0.12, -0.03, 0.04)
 _TARGET_OPACITY = 0.5
 
 
