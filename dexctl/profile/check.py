@@ -52,8 +52,8 @@ def check(profile: Profile, origins: Mapping[str, str], origin: str) -> None:
         ProfileError: with file, key and what was expected.
     """
     for fault in faults(profile):
-        where = origins.get(fault.key, origin)
-        raise ProfileError(f"{where}: {fault.key}: {fault.message}", fault.remedy)
+        below = [where for key, where in origins.items() if f"{key}.".startswith(f"{fault.key}.")]
+        raise ProfileError(f"{below[-1] if below else origin}: {fault.key}: {fault.message}", fault.remedy)
 
 
 def faults(profile: Profile) -> Iterator[Fault]:
