@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -29,8 +28,7 @@ def toml_value(value: object) -> str:
         case int() | float():
             return repr(value)
         case str():
-            # TOML's escapes are JSON's, apart from DEL, which JSON leaves alone.
-            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+            return f'"{"".join(map(_character, value))}"'
         case list() | tuple():
             return f"[{', '.join(map(toml_value, value))}]"
         case _:
@@ -51,6 +49,12 @@ def _table(table: Mapping[str, Any], origins: Mapping[str, str], key: tuple[str,
 
 def _key(name: str) -> str:
     return name if _BARE_KEY.fullmatch(name) else toml_value(name)
+
+
+def _character(one: str) -> str:
+    if one in '"\\':
+        return f"\\{one}"
+    return one if one.isprintable() else f"\\U{ord(one):08x}"
 
 
 def _one_line(text: str) -> str:
