@@ -1,0 +1,37 @@
+"""The commands: one file each, which parses, calls and emits.
+
+This table is all that is known of a command before it is asked for: its module is imported
+only when it runs or tells its own help.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """A command in the list of commands.
+
+    Attributes:
+        target: ``module:function``, or ``module:app`` for a group of commands.
+        help: one line, the first of the function's docstring.
+    """
+
+    target: str
+    help: str
+
+
+COMMANDS = {
+    "simulate": Entry("dexctl.commands.simulate:simulate", "Run the randomized simulation and show or record it."),
+    "rollout-worker": Entry(
+        "dexctl.commands.rollout_worker:rollout_worker", "Generate experience with the newest policy."
+    ),
+    "optimize": Entry("dexctl.commands.optimize:optimize", "Train a policy by PPO from the experience of workers."),
+    "evaluate": Entry("dexctl.commands.evaluate:evaluate", "Score a policy by the goals it reaches in a row."),
+    "profile": Entry("dexctl.commands.profile:app", "List, show and check profiles."),
+    "inspect": Entry("dexctl.commands.inspect:inspect", "Tell what a file or folder of dexctl is."),
+    "doctor": Entry(
+        "dexctl.commands.doctor:doctor", "Tell what works on this machine, and the cure for what does not."
+    ),
+    "keygen": Entry("dexctl.commands.keygen:keygen", "Make a CURVE key pair for sockets off loopback."),
+}

@@ -1,0 +1,73 @@
+"""Options that commands share, each defined once: annotate a parameter with one of these."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def complete_profiles(incomplete: str) -> list[str]:
+    """Names of shipped profiles that begin so; files complete by themselves."""
+    from dexctl.profile.layers import shipped_files
+
+    return [name for name in shipped_files() if name.startswith(incomplete)]
+
+
+def complete_runs(incomplete: str) -> list[str]:
+    """Run folders below the folder typed so far, and the checkpoints in them."""
+    from dexctl.console.run_folder import CHECKPOINTS, LOCK
+
+    folder = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
+    starts = [folder, *folder.glob("runs")] if not incomplete else [folder]
+    found = [path for start in starts for path in sorted(start.glob("*")) if path.is_dir()]
+    runs = [path for path in found if (path / LOCK).exists() or path.name == "runs" or path.parent.name == CHECKPOINTS]
+    checkpoints = [path for run in runs for path in sorted((run / CHECKPOINTS).glob("*")) if path.suffix != ".part"]
+    return [str(path) for path in runs + checkpoints if str(path).startswith(incomplete)]
+
+
+Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON document; events also on a terminal.")]
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the path or id of what was made.")]
+
+DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Check everything, touch nothing.")]
+
+# The environment's own settings are read below the command line's, by the profile loader.
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="TABLE.KEY=VALUE",
+        help="Change a key of the profile; repeatable.  [environment: DEXCTL_SET, with ';' between]",
+        allow_from_autoenv=False,
+    ),
+]
+
+ProfileName = Annotated[
+    str,
+    typer.Option(
+        "--profile",
+        "-p",
+        metavar="PROFILE",
+        help="A shipped profile by name, or a .toml file.",
+        autocompletion=complete_profiles,
+    ),
+]
+
+PolicyPath = Annotated[
+    str,
+    typer.Option(
+        "--policy",
+        metavar="PATH",
+        help="A run folder or a checkpoint; or 'random', or 'zero'.",
+        autocompletion=complete_runs,
+    ),
+]
+
+RunPath = Annotated[
+    Path,
+    typer.Option("--run", metavar="FOLDER", help="The run's folder: made, or resumed.", autocompletion=complete_runs),
+]
+
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start over in a new folder beside the run's, never over it.")]

@@ -1,0 +1,1 @@
+"""The edge towards people, shells and supervisors: events, tables, messages, progress, signals, run folders."""
