@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.resources
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,9 +50,9 @@ def find(name: str) -> Path:
     """
     if name.endswith(".toml"):
         path = Path(name)
-        if path.is_file():
+        if os.path.isfile(path):
             return path
-        raise ProfileError(f"{name}: there is no such profile file")
+        raise ProfileError(f"{name}: there is no such profile file", near(path.stem, shipped_files()))
     return _shipped(name, f"profile '{name}'")
 
 

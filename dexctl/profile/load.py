@@ -16,7 +16,7 @@ from dexctl.profile.check import check
 from dexctl.profile.schema import Profile
 from dexctl.profile.settings import OPTION, VARIABLE, parse_settings, split_variable
 from dexctl.profile.validate import Validator
-from dexctl.profile.write import write_toml
+from dexctl.profile.write import toml_tables, write_toml
 
 # What shapes neither experience nor learning: two sides that differ here may work together.
 _OUTSIDE_DIGEST = {"description", "run", "evaluate", "wire"}
@@ -44,15 +44,22 @@ class Loaded:
         tables = _builtins(self.profile)
         return write_toml(tables, self.origins, f"Resolved from {self.name!r}, digest {self.digest}.")
 
-    def to_json(self) -> str:
-        """Name, digest, resolved profile and origins as one JSON document."""
-        document = {
+    def to_tables(self) -> list[tuple[str, list[str]]]:
+        """The same by table: dotted name and lines of TOML."""
+        return list(toml_tables(_builtins(self.profile), self.origins))
+
+    def to_document(self) -> dict[str, Any]:
+        """Name, digest, resolved profile and origins, as plain types."""
+        return {
             "name": self.name,
             "digest": self.digest,
             "profile": _builtins(self.profile),
             "origins": self.origins,
         }
-        return json.dumps(document, ensure_ascii=False, indent=2)
+
+    def to_json(self) -> str:
+        """The document as JSON."""
+        return json.dumps(self.to_document(), ensure_ascii=False)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -55,9 +55,9 @@ class Validator:
             if name not in types:
                 raise ProfileError(f"{self._blame((*key, name))}: unknown key", near(name, types))
         checked = {name: self._any(item, types[name], (*key, name)) for name, item in value.items()}
-        for field in msgspec.structs.fields(kind):
-            if field.required and field.name not in value and not self.partial:
-                raise self._missing((*key, field.name), types[field.name])
+        missing = [one.name for one in msgspec.structs.fields(kind) if one.required and one.name not in value]
+        if missing and not self.partial:
+            raise self._missing(key, missing, types)
         return checked
 
     def _any(self, value: object, kind: Any, key: Key) -> Any:
@@ -74,9 +74,14 @@ class Validator:
         except msgspec.ValidationError:
             raise self._wrong(key, kind, value) from None
 
-    def _missing(self, key: Key, kind: Any) -> ProfileError:
+    def _missing(self, key: Key, names: list[str], types: Mapping[str, Any]) -> ProfileError:
+        if not key:
+            return ProfileError(
+                f"{self.origin}: lacks {', '.join(names)}",
+                "A part is there to be inherited; 'dexctl profile list' shows the whole profiles.",
+            )
         return ProfileError(
-            f"{self.origin}: {'.'.join(key)}: missing, expected {describe(kind)}",
+            f"{self.origin}: {'.'.join((*key, names[0]))}: missing, expected {describe(types[names[0]])}",
             "Give it, or inherit a profile that does.",
         )
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+# Origins stand in one column, apart from the lines that are longer; long lists have a line for each item.
+_ORIGIN_COLUMN = 44
+_LONGEST_LIST = 72
 
 
 def write_toml(tables: Mapping[str, Any], origins: Mapping[str, str], heading: str) -> str:
@@ -17,7 +22,25 @@ def write_toml(tables: Mapping[str, Any], origins: Mapping[str, str], heading: s
         origins: by dotted key.
         heading: first line, a comment.
     """
-    return "\n".join([f"# {heading}", *_table(tables, origins, ())]) + "\n"
+    lines = [f"# {heading}"]
+    for title, values in toml_tables(tables, origins):
+        lines += ["", *([f"[{title}]"] if title else []), *values]
+    return "\n".join(lines) + "\n"
+
+
+def toml_tables(
+    tables: Mapping[str, Any], origins: Mapping[str, str], key: tuple[str, ...] = ()
+) -> Iterator[tuple[str, list[str]]]:
+    """Every table that has values of its own, by dotted name, and its lines."""
+    lines: list[str] = []
+    for name, value in tables.items():
+        if not isinstance(value, Mapping):
+            lines += _lines(name, value, origins.get(".".join((*key, name)), ""))
+    if lines or not tables:
+        yield ".".join(map(_key, key)), lines
+    for name, value in tables.items():
+        if isinstance(value, Mapping):
+            yield from toml_tables(value, origins, (*key, name))
 
 
 def toml_value(value: object) -> str:
@@ -35,15 +58,13 @@ def toml_value(value: object) -> str:
             raise AssertionError(f"a profile holds no {type(value).__name__}")
 
 
-def _table(table: Mapping[str, Any], origins: Mapping[str, str], key: tuple[str, ...]) -> list[str]:
-    lines = []
-    for name, value in table.items():
-        if not isinstance(value, Mapping):
-            origin = origins.get(".".join((*key, name)), "")
-            lines.append(f"{_key(name)} = {toml_value(value)}" + (f"  # {_one_line(origin)}" if origin else ""))
-    for name, value in table.items():
-        if isinstance(value, Mapping):
-            lines += ["", f"[{'.'.join(map(_key, (*key, name)))}]", *_table(value, origins, (*key, name))]
+def _lines(name: str, value: object, origin: str) -> list[str]:
+    text = toml_value(value)
+    lines = [f"{_key(name)} = {text}"]
+    if isinstance(value, list | tuple) and len(text) > _LONGEST_LIST:
+        lines = [f"{_key(name)} = [", *(f"    {toml_value(item)}," for item in value), "]"]
+    if origin:
+        lines[0] = f"{lines[0]:<{_ORIGIN_COLUMN}}  # {_one_line(origin)}"
     return lines
 
 

@@ -1,4 +1,5 @@
 import json
+import re
 
 import msgspec
 import pytest
@@ -93,7 +94,7 @@ def test_a_resolved_profile_keeps_settings_and_needs_no_other_file(tmp_path):
     assert again.profile == loaded.profile
     assert again.digest == loaded.digest
     assert "inherits" not in loaded.to_toml()
-    assert "clip = 0.15  # --set" in loaded.to_toml()
+    assert re.search(r"^clip = 0.15 +# --set$", loaded.to_toml(), re.MULTILINE)
 
 
 def test_json_holds_profile_origins_and_digest():
@@ -115,7 +116,7 @@ def test_a_list_of_profiles_tells_whole_ones_from_parts():
 
 def test_a_part_is_refused_as_a_whole_profile_and_right_as_a_part():
     check_part("hand/shadow", [], EMPTY)
-    with pytest.raises(ProfileError, match=r"profiles/hand/shadow\.toml: object: missing, expected a table"):
+    with pytest.raises(ProfileError, match=r"profiles/hand/shadow\.toml: lacks object, cameras, physics,"):
         load("hand/shadow", [], EMPTY)
 
 
