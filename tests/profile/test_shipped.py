@@ -93,3 +93,12 @@ def test_yaw_inherits_all_but_goal_and_start():
     assert own >= {"task.goal", "task.start"}
     assert (yaw.profile.task.goal, yaw.profile.task.start) == ("yaw", "yaw")
     assert all(yaw.origins[key] == block.origins[key] for key in yaw.origins if key not in own)
+
+
+def test_the_networks_of_the_paper_see_22_and_85_numbers():
+    from dexctl.profile.check import OBSERVATIONS
+    from dexctl.reorient.observation import size, total_size
+
+    policy = load("block-paper", [], {}).profile.policy
+    assert (total_size(policy.actor.observe), total_size(policy.critic.observe)) == (22, 85)
+    assert all(size(name) > 0 for name in OBSERVATIONS)
