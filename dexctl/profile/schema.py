@@ -306,11 +306,13 @@ class Wire(Table, frozen=True):
 
     Attributes:
         credits: segments a worker may have sent and not seen acknowledged.
+        buffer_mib: segments that all workers together may have sent so, in MiB; at least one.
         heartbeat_s, timeout_s: how often each side says that it lives, and how long it may be silent.
         orphan_timeout_s: a worker whose optimizer is silent for so long leaves.
     """
 
     credits: PositiveCount
+    buffer_mib: PositiveCount
     heartbeat_s: Positive
     timeout_s: Positive
     orphan_timeout_s: Positive
