@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import zmq
 
-from dexctl.console.whole_file import sync_folder
+from dexctl.store.whole_file import sync_folder
 from dexctl.errors import CreateError, InputOutputError, UnavailableError
 
 

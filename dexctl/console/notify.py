@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from dexctl.console.whole_file import write_whole
+from dexctl.store.whole_file import write_whole
 
 
 def write_endpoint_file(path: Path, endpoint: str) -> None:

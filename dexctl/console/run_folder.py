@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from dexctl.console.whole_file import write_whole
+from dexctl.store.whole_file import write_whole
 from dexctl.errors import CreateError, ProfileError, TemporaryError
 from dexctl.profile.load import Loaded, load
 

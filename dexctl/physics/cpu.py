@@ -1,0 +1,127 @@
+"""Physics on the processor: ``mujoco.batch``, bit-identical for any number of threads."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import mujoco
+import mujoco.batch
+import numpy as np
+import torch
+from torch import Tensor
+
+from dexctl.errors import DataError
+from dexctl.physics.failure import write_failure
+from dexctl.profile import schema
+from dexctl.scene.build import Scene
+
+# A share is not judged before this many control steps, nor for a single failure.
+_STEPS_BEFORE_JUDGING = 10_000
+
+
+class CpuPhysics:
+    """``Physics`` on a thread pool of MuJoCo's own; every state array is shared with it, not copied."""
+
+    def __init__(
+        self,
+        scene: Scene,
+        num_simulations: int,
+        physics: schema.Physics,
+        dump_folder: Path | None = None,
+    ) -> None:
+        """Makes the simulations, all at the model's default state.
+
+        Args:
+            dump_folder: where a failing simulation is written down, to be replayed; None for nowhere.
+        """
+        threads = physics.threads or len(os.sched_getaffinity(0))
+        self.batch = mujoco.batch.Batch(scene.model, num_simulations, min(threads, num_simulations))
+        self.num_simulations = num_simulations
+        self.scene = scene
+        self.qpos = self._state("qpos")
+        self.qvel = self._state("qvel")
+        self.ctrl = self._state("ctrl")
+        self.applied_force = self._state("xfrc_applied")
+        self.actuator_length = self._output("actuator_length")
+        self.site_position = self._output("site_xpos")
+        self.failures = 0
+        self.steps = 0
+        self.seconds = 0.0
+        self._substeps = physics.substeps
+        self._failure_share = physics.failure_share
+        self._dumps_left = physics.dump_failures if dump_folder else 0
+        self._dump_folder = dump_folder
+        self._before = np.empty_like(self.batch.state) if self._dumps_left else None
+        self.batch.forward()
+
+    def _state(self, name: str) -> Tensor:
+        return torch.from_numpy(self.batch.bind(name))
+
+    def _output(self, name: str) -> Tensor:
+        return _shared(self.batch.bind(name))
+
+    def step(self, ids: Tensor | None = None) -> Tensor:
+        """Advances the simulations by one control period; see ``Physics.step``."""
+        started = time.perf_counter()
+        if self._before is not None:
+            np.copyto(self._before, self.batch.state)
+        which = None if ids is None else ids.numpy()
+        raised: np.ndarray = np.empty(0, np.int64)
+        try:
+            self.batch.step(which, self._substeps, mujoco.mjtStage.mjSTAGE_POS.value)
+        except mujoco.batch.SimulationError as error:
+            raised = np.asarray(error.ids, np.int64)
+        self.steps += self.num_simulations if which is None else len(which)
+        failed = self._failed(raised)
+        self.seconds += time.perf_counter() - started
+        return failed
+
+    def _failed(self, raised: np.ndarray) -> Tensor:
+        warned = self.batch.warning.any(axis=1)
+        if not warned.any() and not len(raised):
+            return torch.empty(0, dtype=torch.int64)
+        warned[raised] = True
+        failed = np.flatnonzero(warned)
+        self.failures += len(failed)
+        self._dump(failed)
+        self.batch.warning[failed] = 0
+        if self.steps > _STEPS_BEFORE_JUDGING and self.failures > max(1, self._failure_share * self.steps):
+            raise DataError(
+                f"{self.failures} of {self.steps} steps of simulation failed, more than the share of "
+                f"{self._failure_share:g} that physics.failure_share allows",
+                f"Replay one from {self._dump_folder or 'a run with a run folder'} (dexctl inspect), or step more finely.",
+            )
+        return torch.from_numpy(failed)
+
+    def _dump(self, failed: np.ndarray) -> None:
+        if self._before is None or self._dump_folder is None:
+            return
+        for sim in failed[: self._dumps_left]:
+            write_failure(
+                self._dump_folder / f"failure-{self.failures:06d}-{int(sim)}.safetensors",
+                self.batch.get_model(int(sim)),
+                self._before[sim],
+                self._substeps,
+                self.batch.warning[sim],
+            )
+        self._dumps_left -= min(self._dumps_left, len(failed))
+        if not self._dumps_left:
+            self._before = None
+
+    def place(self, ids: Tensor, qpos: Tensor, qvel: Tensor) -> None:
+        """Resets simulations to a state and computes their outputs; see ``Physics.place``."""
+        which = ids.numpy()
+        self.batch.reset(which, stage=mujoco.mjtStage.mjSTAGE_NONE.value)
+        self.qpos[ids] = qpos.to(self.qpos.dtype)
+        self.qvel[ids] = qvel.to(self.qvel.dtype)
+        self.batch.forward(which, stage=mujoco.mjtStage.mjSTAGE_POS.value)
+        self.batch.warning[which] = 0
+
+
+def _shared(array: np.ndarray) -> Tensor:
+    """A tensor over an array that the engine refreshes and marks read-only, without torch's warning of it."""
+    interface = dict(array.__array_interface__, data=(array.ctypes.data, False))
+    holder = type("Holder", (), {"__array_interface__": interface, "array": array})()
+    return torch.from_numpy(np.asarray(holder))

@@ -1,0 +1,195 @@
+"""Checkpoints: one safetensors file with a JSON header and a checksum; loading one runs no code.
+
+The header tells everything about the tensors: the resolved profile, the networks' shapes and how
+far training was. A file is written whole or not at all, and a flipped bit in it is noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import safetensors
+import safetensors.torch
+from torch import Tensor, nn
+
+from dexctl.errors import DataError, MissingError, ProtocolError
+from dexctl.profile.schema import Profile
+from dexctl.store.whole_file import write_whole
+
+FORMAT = "dexctl-checkpoint"
+VERSION = 1
+SUFFIX = ".safetensors"
+CHECKPOINTS = "checkpoints"
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far training was.
+
+    Attributes:
+        version: updates so far; steps: transitions learned from.
+        seconds: wall time of training, over all its processes one after the other.
+        learning_rate: what the optimizer used last.
+    """
+
+    version: int
+    steps: int
+    seconds: float
+    learning_rate: float
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """The JSON part of a checkpoint."""
+
+    format: str
+    format_version: int
+    dexctl: str
+    profile: Profile
+    digest: str
+    shapes: dict[str, list[int]]
+    progress: Progress
+    checksum: str
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A checkpoint that was read and checked."""
+
+    path: Path
+    header: Header
+    tensors: dict[str, Tensor]
+
+    @property
+    def profile(self) -> Profile:
+        """The profile it was trained with."""
+        return self.header.profile
+
+    def module(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors below ``prefix``, by what follows it."""
+        return {name[len(prefix) :]: tensor for name, tensor in self.tensors.items() if name.startswith(prefix)}
+
+
+def write(
+    path: Path,
+    *,
+    profile: Profile,
+    digest: str,
+    progress: Progress,
+    tensors: Mapping[str, Tensor],
+    program: str,
+) -> None:
+    """Writes a checkpoint in one step.
+
+    Args:
+        digest: of the profile.
+        program: version of the program that writes.
+
+    Raises:
+        CreateError, InputOutputError: it cannot be written; an older file is untouched.
+    """
+    kept = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    header = Header(
+        format=FORMAT,
+        format_version=VERSION,
+        dexctl=program,
+        profile=profile,
+        digest=digest,
+        shapes={name: list(tensor.shape) for name, tensor in kept.items()},
+        progress=progress,
+        checksum=_checksum(kept),
+    )
+    metadata = {"dexctl": msgspec.json.encode(header).decode()}
+    write_whole(path, safetensors.torch.save(kept, metadata))
+
+
+def read(path: Path) -> Checkpoint:
+    """Reads and checks a checkpoint, or the newest of a run folder.
+
+    Raises:
+        MissingError: there is none.
+        DataError: it is damaged, or not a checkpoint.
+        ProtocolError: its format is newer than this program.
+    """
+    path = newest(path)
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            text = (file.metadata() or {}).get("dexctl")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise DataError(f"{path}: damaged, or not a checkpoint: {error}", "Take an older one of the run.") from error
+    header = _header(path, text)
+    if header.checksum != _checksum(tensors):
+        raise DataError(f"{path}: its checksum does not fit its content", "Take an older one of the run.")
+    return Checkpoint(path=path, header=header, tensors=tensors)
+
+
+def _header(path: Path, text: str | None) -> Header:
+    try:
+        raw: Any = json.loads(text or "null")
+        if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+            raise DataError(f"{path}: a safetensors file, but no checkpoint of dexctl")
+        if raw.get("format_version") != VERSION:
+            raise ProtocolError(
+                f"{path}: format {raw.get('format_version')}, this program reads {VERSION}",
+                "Use the dexctl that wrote it.",
+            )
+        return msgspec.convert(raw, Header)
+    except (json.JSONDecodeError, msgspec.ValidationError) as error:
+        raise ProtocolError(f"{path}: its header does not fit this program: {error}", "Use the dexctl that wrote it.") from error
+
+
+def newest(path: Path) -> Path:
+    """The checkpoint itself, or the newest in a run folder.
+
+    Raises:
+        MissingError: there is none.
+    """
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise MissingError(f"{path}: no such run or checkpoint")
+    found = listed(path)
+    if not found:
+        raise MissingError(f"{path}: a run without a checkpoint yet", "Let it train longer.")
+    return found[-1]
+
+
+def listed(run: Path) -> list[Path]:
+    """Checkpoints of a run folder, oldest first; also those of a shipped policy's folder."""
+    folder = run / CHECKPOINTS if (run / CHECKPOINTS).is_dir() else run
+    return sorted(path for path in folder.glob(f"*{SUFFIX}") if not path.name.startswith("."))
+
+
+def name_of(version: int) -> str:
+    """File name of the checkpoint after so many updates; names sort as versions do."""
+    return f"{version:08d}{SUFFIX}"
+
+
+def load_into(module: nn.Module, checkpoint: Checkpoint, prefix: str) -> None:
+    """Loads the tensors below ``prefix`` into a module.
+
+    Raises:
+        ProtocolError: they are of another network; names what differs.
+    """
+    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in checkpoint.module(prefix).items()}
+    if wanted != found:
+        name = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))[0]
+        raise ProtocolError(
+            f"{checkpoint.path}: {prefix}{name} is {found.get(name, 'missing')}, the profile wants "
+            f"{wanted.get(name, 'none')}",
+            "Use the profile it was trained with.",
+        )
+    module.load_state_dict(checkpoint.module(prefix))
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,109 @@
+"""Actor and critic: normalize, dense layers, optionally an LSTM, a linear head (section 4, appendix D.1)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor, nn
+
+from dexctl.policy.normalization import RunningNormalization
+from dexctl.profile import schema
+
+# T time, B batch, D input, H LSTM size, O output.
+
+State = tuple[Tensor, Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """What decides whether two networks fit together."""
+
+    kind: str
+    inputs: int
+    hidden: tuple[int, ...]
+    lstm: int
+    outputs: int
+    activation: str
+    clip_std: float
+
+    @classmethod
+    def of(cls, network: schema.Network, inputs: int, outputs: int, clip_std: float) -> Shape:
+        """The shape a profile's table asks for; an LSTM of size 0 where there is none."""
+        lstm = network.lstm if network.kind == "lstm" else 0
+        return cls(network.kind, inputs, tuple(network.hidden), lstm, outputs, network.activation, clip_std)
+
+
+class Network(nn.Module):
+    """One network over sequences; a feed-forward one carries an empty state."""
+
+    def __init__(self, shape: Shape, output_gain: float, seed: int) -> None:
+        """Makes the network: orthogonal weights from ``seed``, zero biases, forget gates open.
+
+        Args:
+            output_gain: scale of the head's weights; small for a policy that starts near its biases.
+        """
+        super().__init__()
+        self.shape = shape
+        self.normalization = RunningNormalization(shape.inputs, shape.clip_std)
+        sizes = (shape.inputs, *shape.hidden)
+        self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.activation = nn.ReLU() if shape.activation == "relu" else nn.ELU()
+        if shape.lstm:
+            # One bias a gate: torch's two would only add up.
+            self.from_input = nn.Linear(sizes[-1], 4 * shape.lstm)
+            self.from_hidden = nn.Linear(shape.lstm, 4 * shape.lstm, bias=False)
+        self.head = nn.Linear(shape.lstm or sizes[-1], shape.outputs)
+        self._initialize(output_gain, torch.Generator().manual_seed(seed))
+
+    def _initialize(self, output_gain: float, generator: torch.Generator) -> None:
+        for layer in self.dense:
+            nn.init.orthogonal_(layer.weight, math.sqrt(2.0), generator=generator)  # pyright: ignore[reportArgumentType]
+            nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType]
+        if self.shape.lstm:
+            nn.init.orthogonal_(self.from_input.weight, generator=generator)
+            nn.init.orthogonal_(self.from_hidden.weight, generator=generator)
+            nn.init.zeros_(self.from_input.bias)
+            with torch.no_grad():
+                self.from_input.bias[self.shape.lstm : 2 * self.shape.lstm] = 1.0
+        nn.init.orthogonal_(self.head.weight, output_gain, generator=generator)
+        nn.init.zeros_(self.head.bias)
+
+    def initial_state(self, batch: int) -> State:
+        """Zeros, (B, H) twice; (B, 0) for a feed-forward network."""
+        zero = self.head.weight.new_zeros(batch, self.shape.lstm)
+        return zero, zero.clone()
+
+    def forward(self, observation: Tensor, state: State, fresh: Tensor | None = None) -> tuple[Tensor, State]:
+        """Runs over a stretch of time.
+
+        Args:
+            observation: (T, B, D) float32, not normalized.
+            state: (B, H) hidden and cell at the stretch's start.
+            fresh: (T, B) bool, an episode starts with this step, so the memory is emptied before it.
+
+        Returns:
+            (T, B, O) and the state after the last step.
+        """
+        features = self.normalization(observation)
+        for layer in self.dense:
+            features = self.activation(layer(features))
+        if self.shape.lstm:
+            features, state = self._remember(features, state, fresh)
+        return self.head(features), state
+
+    def _remember(self, features: Tensor, state: State, fresh: Tensor | None) -> tuple[Tensor, State]:
+        gates_TB = self.from_input(features)
+        hidden, cell = state
+        outputs = []
+        for t, gates in enumerate(gates_TB.unbind(0)):
+            if fresh is not None:
+                keep = (~fresh[t]).to(hidden.dtype).unsqueeze(-1)
+                hidden, cell = hidden * keep, cell * keep
+            gates = gates + self.from_hidden(hidden)
+            take, forget, show = gates.unflatten(-1, (4, -1))[..., (0, 1, 3), :].sigmoid().unbind(-2)
+            cell = forget * cell + take * gates.unflatten(-1, (4, -1))[..., 2, :].tanh()
+            hidden = show * cell.tanh()
+            outputs.append(hidden)
+        return torch.stack(outputs), (hidden, cell)

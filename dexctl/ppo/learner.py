@@ -1,0 +1,218 @@
+"""PPO over chunks: values and advantages of what arrives, then minibatch updates of both networks."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dexctl.policy.actor import Actor, Critic
+from dexctl.policy.network import State
+from dexctl.policy.normalization import RunningNormalization
+from dexctl.ppo.advantage import generalized_advantage
+from dexctl.ppo.batch import Chunks, by_chunk, join
+from dexctl.ppo.loss import normalized, policy_loss, value_loss
+from dexctl.profile import schema
+from dexctl.reorient.environment import End
+
+# The learning rate moves by this factor when the divergence leaves its band (as in rl_games).
+_RATE_STEP = 1.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Update:
+    """What one update did, for people and events."""
+
+    steps: int
+    policy_loss: float
+    value_loss: float
+    entropy: float
+    kl: float
+    clip_share: float
+    explained_variance: float
+    gradient_norm: float
+    learning_rate: float
+    seconds: float
+
+
+class Learner:
+    """Actor, critic and their optimizer; experience in, updates out."""
+
+    def __init__(self, profile: schema.Profile, num_actuators: int, seed: int) -> None:
+        self.profile = profile
+        self.actor = Actor(profile, num_actuators, seed)
+        self.critic = Critic(profile, seed + 1)
+        self.value_scale = RunningNormalization(1, profile.policy.clip_std)
+        self.optimizer = torch.optim.Adam(
+            [*self.actor.parameters(), *self.critic.parameters()],
+            lr=profile.ppo.learning_rate,
+            eps=profile.ppo.adam_epsilon,
+        )
+        self.version = 0
+        self.steps = 0
+        self._seed = seed
+        self._critic_state: dict[int, State] = {}
+        self._chunks: list[Chunks] = []
+        self._seen: list[tuple[Tensor, Tensor]] = []
+
+    @property
+    def learning_rate(self) -> float:
+        """What Adam uses now."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    @property
+    def gathered_steps(self) -> int:
+        """Transitions waiting for the next update."""
+        return sum(chunks.num_steps for chunks in self._chunks)
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is enough for an update."""
+        return self.gathered_steps >= self.profile.ppo.batch_steps
+
+    def add(self, segment: Mapping[str, np.ndarray], worker: int) -> None:
+        """Takes one segment (``rollout/segment.py``) of one worker; segments of a worker come in order.
+
+        Before the first, both networks know nothing of their inputs' scale: the very first segment
+        only tells them that.
+        """
+        tensors = {name: _tensor(array) for name, array in segment.items()}
+        self._seen.append((tensors["actor_observation"], tensors["critic_observation"][:-1]))
+        if self.actor.normalization.count == 0:
+            self._normalize_anew()
+        self._chunks.append(self._appraise(tensors, worker))
+
+    @torch.no_grad()
+    def _appraise(self, segment: Mapping[str, Tensor], worker: int) -> Chunks:
+        """Values, advantages and chunks of one segment."""
+        ppo = self.profile.ppo
+        fresh_TN, end_TN = segment["fresh"], segment["end"]
+        observation = segment["critic_observation"]
+        values, states = [], []
+        state = self._critic_state.get(worker) or self.critic.initial_state(observation.shape[1])
+        for start in range(0, len(fresh_TN), ppo.chunk_steps):
+            states.append(state)
+            stop = start + ppo.chunk_steps
+            value, state = self.critic(observation[start:stop], state, fresh_TN[start:stop])
+            values.append(value.squeeze(-1))
+        self._critic_state[worker] = state
+        leaves_fresh = (end_TN[-1:] != End.RUNNING)
+        final, _ = self.critic(observation[-1:], state, leaves_fresh)
+        value_TN = self.value_scale.inverse(torch.cat(values))
+        final_N = self.value_scale.inverse(final[0, :, 0])
+        cut = (end_TN == End.TIMEOUT) | (end_TN == End.FULL) | (end_TN == End.ERROR)
+        advantage_TN = generalized_advantage(
+            segment["reward"],
+            value_TN,
+            final_N,
+            end_TN != End.RUNNING,
+            cut & ppo.bootstrap_timeouts,
+            ppo.discount,
+            ppo.gae_lambda,
+        )
+        def chunked(steps: Tensor) -> Tensor:
+            return by_chunk(steps, ppo.chunk_steps)
+
+        return Chunks(
+            actor_observation=chunked(segment["actor_observation"]),
+            critic_observation=chunked(observation[:-1]),
+            bins=chunked(segment["bins"]),
+            log_probability=chunked(segment["log_probability"]),
+            advantage=chunked(advantage_TN),
+            value_target=chunked(advantage_TN + value_TN),
+            fresh=chunked(fresh_TN),
+            hidden=segment["hidden"].flatten(0, 1),
+            cell=segment["cell"].flatten(0, 1),
+            critic_hidden=torch.cat([hidden for hidden, _ in states]),
+            critic_cell=torch.cat([cell for _, cell in states]),
+        )
+
+    def update(self) -> Update:
+        """Learns from all that was gathered and raises ``version`` by one."""
+        started = time.perf_counter()
+        ppo = self.profile.ppo
+        batch, self._chunks = join(self._chunks), []
+        self.value_scale.update(batch.value_target.reshape(-1, 1))
+        # Shuffling depends on seed and version alone, so a resumed run goes on as it would have.
+        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self.version)
+        passes = max(1, round(ppo.epochs * ppo.minibatches))
+        rows: list[dict[str, float]] = []
+        pieces: list[Tensor] = []
+        for _ in range(passes):
+            if not pieces:
+                pieces = list(torch.randperm(len(batch), generator=generator).tensor_split(ppo.minibatches))
+            rows.append(self._learn(batch.pick(pieces.pop())))
+        residual = batch.advantage.var()
+        explained = 1.0 - float(residual / batch.value_target.var().clamp_min(1e-8))
+        self._normalize_anew()
+        self.version += 1
+        self.steps += batch.num_steps
+        mean = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+        return Update(
+            steps=batch.num_steps,
+            explained_variance=explained,
+            learning_rate=self.learning_rate,
+            seconds=time.perf_counter() - started,
+            **mean,
+        )
+
+    def _learn(self, part: Chunks) -> dict[str, float]:
+        ppo = self.profile.ppo
+        fresh = part.fresh.T
+        logits, _ = self.actor.logits(part.actor_observation.transpose(0, 1), (part.hidden, part.cell), fresh)
+        value, _ = self.critic(
+            part.critic_observation.transpose(0, 1), (part.critic_hidden, part.critic_cell), fresh
+        )
+        policy = policy_loss(
+            logits,
+            part.bins.transpose(0, 1).long(),
+            part.log_probability.T,
+            normalized(part.advantage).T,
+            ppo.clip,
+            ppo.entropy,
+        )
+        target = self.value_scale(part.value_target.reshape(-1, 1)).reshape(part.value_target.shape)
+        regression = value_loss(value.squeeze(-1), target.T)
+        self.optimizer.zero_grad(set_to_none=True)
+        (policy.loss + ppo.value_weight * regression).backward()
+        norm = torch.nn.utils.clip_grad_norm_(
+            [*self.actor.parameters(), *self.critic.parameters()], ppo.gradient_norm
+        )
+        self.optimizer.step()
+        kl = float(policy.kl)
+        self._adapt_rate(kl)
+        return {
+            "policy_loss": float(policy.loss.detach()),
+            "value_loss": float(regression.detach()),
+            "entropy": float(policy.entropy),
+            "kl": kl,
+            "clip_share": float(policy.clip_share),
+            "gradient_norm": float(norm),
+        }
+
+    def _adapt_rate(self, kl: float) -> None:
+        ppo = self.profile.ppo
+        if ppo.kl_high == 0.0:
+            return
+        rate = self.learning_rate
+        if kl > ppo.kl_high:
+            rate = max(ppo.learning_rate_min, rate / _RATE_STEP)
+        elif kl < ppo.kl_low:
+            rate = min(ppo.learning_rate_max, rate * _RATE_STEP)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def _normalize_anew(self) -> None:
+        for actor_seen, critic_seen in self._seen:
+            self.actor.normalization.update(actor_seen)
+            self.critic.normalization.update(critic_seen)
+        self._seen = []
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    # Arrays that came over the wire are read-only views of the message; they are only read here.
+    return torch.from_numpy(array if array.flags.writeable else array.copy())

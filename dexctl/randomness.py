@@ -1,0 +1,82 @@
+"""Random numbers without a state: each is a function of (key, stream, counter, index).
+
+A simulation's draws depend on its own key and clock alone, so a trial is the same whatever runs
+beside it, in whatever batch, on however many threads or devices. The mixing function is the
+finalizer of SplitMix64 (Steele, Lea, Flood 2014), which passes the usual batteries when counted.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+_GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed word
+_MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
+_MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
+_MASK_53 = (1 << 53) - 1
+
+
+def _mix(z: Tensor) -> Tensor:
+    # torch's shift of signed words copies the sign, so it is masked off.
+    z = (z ^ ((z >> 30) & ((1 << 34) - 1))) * _MIX_1
+    z = (z ^ ((z >> 27) & ((1 << 37) - 1))) * _MIX_2
+    return z ^ ((z >> 31) & ((1 << 33) - 1))
+
+
+def derive(key: Tensor, *values: int | Tensor) -> Tensor:
+    """New keys from old ones and any number of integers.
+
+    Args:
+        key: (N,) int64.
+        values: each an integer or an (N,) int64 tensor.
+
+    Returns:
+        (N,) int64; other values or another order give unrelated keys.
+    """
+    for value in values:
+        word = value if isinstance(value, Tensor) else torch.tensor(_signed(value), device=key.device)
+        key = _mix(key + (word + 1) * _GOLDEN)
+    return key
+
+
+def _signed(value: int) -> int:
+    return (value + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
+def key(*values: int) -> Tensor:
+    """One key, shape (1,), from integers such as a seed and an index."""
+    return derive(torch.zeros(1, dtype=torch.int64), *values)
+
+
+def stream(name: str) -> int:
+    """A number for a named stream of draws, so that two effects never share theirs."""
+    value = 0
+    for byte in name.encode():
+        value = (value * 257 + byte) % ((1 << 61) - 1)
+    return value
+
+
+def uniform(key: Tensor, count: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Uniform numbers in [0, 1).
+
+    Args:
+        key: (N,) int64.
+        count: how many for each key.
+
+    Returns:
+        (N, count).
+    """
+    index = torch.arange(1, count + 1, device=key.device)
+    bits = _mix(key[:, None] + index * _GOLDEN)
+    return (((bits >> 11) & _MASK_53).to(torch.float64) * (1.0 / (1 << 53))).to(dtype)
+
+
+def normal(key: Tensor, count: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Standard normal numbers, (N, count), by Box and Muller."""
+    half = (count + 1) // 2
+    u = uniform(key, 2 * half, torch.float64)
+    radius = torch.sqrt(-2.0 * torch.log1p(-u[:, :half]))
+    turn = 2.0 * math.pi * u[:, half:]
+    return torch.cat((radius * torch.cos(turn), radius * torch.sin(turn)), dim=1)[:, :count].to(dtype)

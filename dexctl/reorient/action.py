@@ -1,0 +1,52 @@
+"""From the policy's bins to the targets of the position servos (appendix C.1, order of C.2.9)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dexctl.profile import schema
+
+# N simulations, A actuators.
+
+
+def bin_values(bins: Tensor, num_bins: int) -> Tensor:
+    """Bin indices (N, A) to actions in [-1, 1], equally spaced, float64."""
+    return bins.to(torch.float64) * (2.0 / (num_bins - 1)) - 1.0
+
+
+class MovingAverage:
+    """The exponential average of each simulation's actions, its start-up bias corrected (Adam's way)."""
+
+    def __init__(self, num_simulations: int, num_actuators: int, weight: float) -> None:
+        self.value = torch.zeros(num_simulations, num_actuators, dtype=torch.float64)
+        self._past = torch.ones(num_simulations, 1, dtype=torch.float64)
+        self._sum = torch.zeros_like(self.value)
+        self._weight = weight
+
+    def reset(self, ids: Tensor) -> None:
+        """Forgets the past of simulations ``ids`` (n,)."""
+        self.value[ids] = 0.0
+        self._sum[ids] = 0.0
+        self._past[ids] = 1.0
+
+    def update(self, action: Tensor, rows: Tensor | slice) -> Tensor:
+        """Takes one more action (n, A) of the simulations ``rows`` and returns their averages (n, A)."""
+        total = self._weight * self._sum[rows] + (1.0 - self._weight) * action
+        past = self._weight * self._past[rows]
+        value = total / (1.0 - past)
+        self._sum[rows], self._past[rows], self.value[rows] = total, past, value
+        return value
+
+
+class RelativeTargets:
+    """Targets = where the joints are now + a share of half their control range, clipped to it."""
+
+    def __init__(self, control_range_rad: Tensor, action: schema.Action) -> None:
+        """Args: control_range_rad: (A, 2)."""
+        self.low, self.high = control_range_rad[:, 0], control_range_rad[:, 1]
+        self._reach = 0.5 * action.range_fraction * (self.high - self.low)
+
+    def __call__(self, action: Tensor, actuator_length: Tensor) -> Tensor:
+        """Actions (N, A) in [-1, 1] and current lengths (N, A) rad to targets (N, A) rad."""
+        return (actuator_length + action.clamp(-1.0, 1.0) * self._reach).clamp(self.low, self.high)

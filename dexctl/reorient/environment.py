@@ -1,0 +1,215 @@
+"""The task: N hands turn N objects from one goal orientation to the next (section 4, appendix C.1)."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+import torch
+from torch import Tensor
+
+from dexctl import randomness, rotation
+from dexctl.physics import Physics
+from dexctl.profile import schema
+from dexctl.reorient import observation
+from dexctl.reorient.action import MovingAverage, RelativeTargets, bin_values
+from dexctl.reorient.goals import next_goal
+from dexctl.reorient.reward import palm_distance, reward
+from dexctl.reorient.starts import StartBank, StartPlayer
+from dexctl.scene.build import Scene
+
+_START = randomness.stream("start")
+_GOAL = randomness.stream("goal")
+_BANK = randomness.stream("start.bank")
+
+
+class End(enum.IntEnum):
+    """Why an episode ended."""
+
+    RUNNING = 0
+    DROP = 1
+    TIMEOUT = 2
+    FULL = 3
+    ERROR = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What one control step brought, for n simulations.
+
+    Attributes:
+        reward: (n,) float64.
+        end: (n,) int64, an ``End``; anything but RUNNING ends the episode.
+        reached: (n,) bool, the goal was reached in this step.
+        goals: (n,) int64 goals reached in the episode so far, this step's among them.
+        angle_rad: (n,) left to the goal that held in this step.
+    """
+
+    reward: Tensor
+    end: Tensor
+    reached: Tensor
+    goals: Tensor
+    angle_rad: Tensor
+
+
+class Environment:
+    """N episodes of block reorientation; rows are simulations, and each depends on its key alone.
+
+    The batch behind it may hold more simulations than N: those that refresh the bank of starts.
+    """
+
+    def __init__(
+        self,
+        profile: schema.Profile,
+        scene: Scene,
+        physics: Physics,
+        num_environments: int,
+        goal_timeout_s: float | None = None,
+        goals_per_episode: int | None = None,
+    ) -> None:
+        """Makes the environment; ``begin`` starts its episodes.
+
+        Args:
+            goal_timeout_s, goals_per_episode: in place of the task's own, as evaluation wants.
+        """
+        self.profile = profile
+        self.physics = physics
+        self.num_environments = num_environments
+        self.control_period_s = profile.physics.timestep_s * profile.physics.substeps
+        self._scene = scene
+        self._task = profile.task
+        self._goals_per_episode = goals_per_episode or profile.task.goals_per_episode
+        self._timeout_steps = round((goal_timeout_s or profile.task.goal_timeout_s) / self.control_period_s)
+        self._num_bins = profile.action.bins
+        control_range = torch.from_numpy(scene.model.actuator_ctrlrange.copy())
+        self.num_actuators = len(control_range)
+        self._targets = RelativeTargets(control_range, profile.action)
+        self._average = MovingAverage(num_environments, self.num_actuators, profile.action.average)
+        self._player = StartPlayer(physics, scene, profile.task, profile.action, profile.object.spawn_m)
+        self._bank: StartBank | None = None
+        self._spawn = torch.tensor(profile.object.spawn_m, dtype=torch.float64)
+        self._joints = torch.from_numpy(scene.joint_qpos)
+        self._joint_dofs = torch.from_numpy(scene.joint_dof)
+        self._tips = torch.from_numpy(scene.fingertip_sites)
+        self._base = torch.from_numpy(scene.base_sites)
+
+        n = num_environments
+        self.key = torch.zeros(n, dtype=torch.int64)
+        self.goal = torch.zeros(n, 4, dtype=torch.float64)
+        self.angle_rad = torch.zeros(n, dtype=torch.float64)
+        self.goals = torch.zeros(n, dtype=torch.int64)
+        self.steps = torch.zeros(n, dtype=torch.int64)
+        self.goal_steps = torch.zeros(n, dtype=torch.int64)
+        self._previous_action = torch.zeros(n, self.num_actuators, dtype=torch.float64)
+
+    def use_bank(self, key: Tensor) -> None:
+        """Draws starts from a bank from now on, filled from ``key`` (1,), as training does."""
+        extra = torch.arange(self.num_environments, self.physics.num_simulations)
+        self._bank = StartBank(
+            self._player, self.physics, self._task.start_bank, extra, randomness.derive(key, _BANK)
+        )
+
+    def begin(self, ids: Tensor, key: Tensor) -> None:
+        """Starts new episodes in simulations ``ids`` (n,) from keys (n,)."""
+        self.key[ids] = key
+        start_key = randomness.derive(key, _START)
+        if self._bank is not None:
+            self._bank.place(ids, start_key)
+        else:
+            self._player.play(ids, start_key)
+        self._average.reset(ids)
+        self._previous_action[ids] = 0.0
+        self.steps[ids] = 0
+        self.goals[ids] = 0
+        self._draw_goals(ids)
+
+    def _draw_goals(self, ids: Tensor) -> None:
+        current = self._object_orientation(ids)
+        key = randomness.derive(self.key[ids], _GOAL, self.goals[ids])
+        self.goal[ids] = next_goal(self._task, key, current)
+        self.angle_rad[ids] = rotation.angle(rotation.difference(self.goal[ids], current))
+        self.goal_steps[ids] = 0
+
+    def step(self, bins: Tensor, ids: Tensor | None = None) -> Step:
+        """Acts for one control period; ended episodes stay as they are until ``begin``.
+
+        Args:
+            bins: (n, A) int64 in [0, bins).
+            ids: (n,) the simulations that act, or None for all N.
+        """
+        rows = torch.arange(self.num_environments) if ids is None else ids
+        action = bin_values(bins, self._num_bins)
+        self._previous_action[rows] = action
+        smooth = self._average.update(action, rows)
+        self.physics.ctrl[rows] = self._targets(smooth, self.physics.actuator_length[rows])
+        failed = self._advance(rows)
+        return self._score(rows, torch.isin(rows, failed))
+
+    def _advance(self, rows: Tensor) -> Tensor:
+        if self._bank is None:
+            return self.physics.step(None if len(rows) == self.physics.num_simulations else rows)
+        self._bank.drive()
+        failed = self.physics.step()
+        self._bank.advance(failed)
+        return failed
+
+    def _score(self, rows: Tensor, failed: Tensor) -> Step:
+        position = self._object_position(rows)
+        before = self.angle_rad[rows]
+        after = rotation.angle(rotation.difference(self.goal[rows], self._object_orientation(rows)))
+        dropped = ~failed & (position[:, 2] < self._task.drop_height_m)
+        reached = ~failed & ~dropped & (after < self._task.success_rad)
+        worth = reward(
+            self.profile.reward, before, after, palm_distance(position, self._task.palm_center_m), reached, dropped
+        )
+        self.angle_rad[rows] = after
+        self.steps[rows] += 1
+        self.goal_steps[rows] += 1
+        self.goals[rows] += reached.long()
+        goals = self.goals[rows]
+
+        end = torch.zeros(len(rows), dtype=torch.int64)
+        end[(self.goal_steps[rows] >= self._timeout_steps) & ~reached] = End.TIMEOUT
+        end[goals >= self._goals_per_episode] = End.FULL
+        end[dropped] = End.DROP
+        end[failed] = End.ERROR
+        onward = reached & (end == End.RUNNING)
+        if bool(onward.any()):
+            self._draw_goals(rows[onward])
+        return Step(torch.where(failed, 0.0, worth), end, reached, goals, after)
+
+    def observe(self, ids: Tensor | None = None) -> dict[str, Tensor]:
+        """Everything the networks may see, by name (``observation.py``), each (n, size) float64."""
+        rows = torch.arange(self.num_environments) if ids is None else ids
+        orientation = self._object_orientation(rows)
+        goal = self.goal[rows]
+        qvel = self.physics.qvel[rows]
+        at = self._scene.object_dof
+        # MuJoCo keeps a free body's angular velocity in its own frame; networks see the world's.
+        spin = rotation.rotate(orientation, qvel[:, at + 3 : at + 6])
+        if self._task.angular_velocity == "quaternion":
+            spin = observation.angular_velocity_quaternion(spin, self.control_period_s)
+        sites = self.physics.site_position[rows]
+        left = 1.0 - self.goal_steps[rows].to(torch.float64) / self._timeout_steps
+        return {
+            "fingertip_positions": observation.fingertips_in_frame(sites[:, self._tips], sites[:, self._base]),
+            "object_position": self._object_position(rows) - self._spawn,
+            "object_orientation": rotation.canonical(orientation),
+            "target_orientation": rotation.canonical(goal),
+            "relative_target_orientation": rotation.difference(goal, orientation),
+            "joint_angles": self.physics.qpos[rows][:, self._joints],
+            "joint_velocities": qvel[:, self._joint_dofs],
+            "object_velocity": qvel[:, at : at + 3],
+            "object_angular_velocity": spin,
+            "action_average": self._average.value[rows],
+            "previous_action": self._previous_action[rows],
+            "time_left": left[:, None],
+        }
+
+    def _object_position(self, rows: Tensor) -> Tensor:
+        at = self._scene.object_qpos
+        return self.physics.qpos[rows, at : at + 3]
+
+    def _object_orientation(self, rows: Tensor) -> Tensor:
+        at = self._scene.object_qpos
+        return rotation.normalize(self.physics.qpos[rows, at + 3 : at + 7])

@@ -1,0 +1,170 @@
+"""How an episode starts: the object let go over the palm, random actions, again when it fell (appendix C.1)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dexctl import randomness, rotation
+from dexctl.physics import Physics
+from dexctl.profile import schema
+from dexctl.reorient.action import MovingAverage, RelativeTargets, bin_values
+from dexctl.reorient.goals import sample_orientation
+from dexctl.scene.build import Scene
+
+_PLACE = randomness.stream("start.place")
+_ACTION = randomness.stream("start.action")
+
+
+class StartPlayer:
+    """Plays starts in simulations of a batch, each from its own key.
+
+    The steps of a start: ``begin`` places hand and object; ``drive`` writes random targets before
+    each physics step; ``advance`` looks after it, begins anew where the object fell, and says
+    which simulations are through.
+    """
+
+    def __init__(
+        self,
+        physics: Physics,
+        scene: Scene,
+        task: schema.Task,
+        action: schema.Action,
+        spawn_m: schema.Vector,
+    ) -> None:
+        count = physics.num_simulations
+        self._physics = physics
+        self._scene = scene
+        self._task = task
+        self._num_bins = action.bins
+        control_range = torch.from_numpy(scene.model.actuator_ctrlrange.copy())
+        self._targets = RelativeTargets(control_range, action)
+        self._average = MovingAverage(count, len(control_range), action.average)
+        self._spawn = torch.tensor(spawn_m, dtype=torch.float64)
+        # Hinges stay at zero where their range has it: a flat, open hand, palm up.
+        ranges = torch.from_numpy(scene.model.jnt_range.copy())
+        self._open_hand = torch.from_numpy(scene.model.qpos0.copy())
+        joints = torch.from_numpy(scene.joint_qpos)
+        hinge = torch.tensor([scene.model.joint(int(j)).id for j in _joint_ids(scene)])
+        self._open_hand[joints] = self._open_hand[joints].clamp(ranges[hinge, 0], ranges[hinge, 1])
+        self._key = torch.zeros(count, dtype=torch.int64)
+        self._attempt = torch.zeros(count, dtype=torch.int64)
+        self._step = torch.zeros(count, dtype=torch.int64)
+
+    def play(self, ids: Tensor, key: Tensor) -> None:
+        """Plays starts in simulations ``ids`` (n,) from keys (n,) until each is through."""
+        self.begin(ids, key)
+        pending = ids
+        while len(pending):
+            self.drive(pending)
+            failed = self._physics.step(pending)
+            done = self.advance(pending, failed)
+            if len(done):
+                pending = pending[~torch.isin(pending, done)]
+
+    def begin(self, ids: Tensor, key: Tensor) -> None:
+        """Starts simulations ``ids`` (n,) from keys (n,)."""
+        self._key[ids] = key
+        self._attempt[ids] = 0
+        self._place(ids)
+
+    def _place(self, ids: Tensor) -> None:
+        key = randomness.derive(self._key[ids], _PLACE, self._attempt[ids])
+        qpos = self._open_hand.repeat(len(ids), 1)
+        at = self._scene.object_qpos
+        jitter = randomness.normal(randomness.derive(key, 1), 3) * self._task.start_jitter_m
+        qpos[:, at : at + 3] = self._spawn + jitter
+        qpos[:, at + 3 : at + 7] = sample_orientation(self._task.start, randomness.derive(key, 2))
+        self._physics.place(ids, qpos, torch.zeros(len(ids), self._physics.qvel.shape[1], dtype=torch.float64))
+        self._step[ids] = 0
+        self._average.reset(ids)
+
+    def drive(self, ids: Tensor) -> None:
+        """Writes the next random targets of simulations ``ids`` (n,)."""
+        length = self._physics.actuator_length[ids]
+        key = randomness.derive(self._key[ids], _ACTION, self._attempt[ids], self._step[ids])
+        bins = (randomness.uniform(key, length.shape[1]) * self._num_bins).long()
+        action = self._average.update(bin_values(bins, self._num_bins), ids)
+        self._physics.ctrl[ids] = self._targets(action, length)
+
+    def advance(self, ids: Tensor, failed: Tensor) -> Tensor:
+        """Looks at simulations ``ids`` (n,) after a physics step in which ``failed`` failed.
+
+        Returns:
+            (m,) ids of those whose start is through; the fallen have been placed anew.
+        """
+        self._step[ids] += 1
+        through = self._step[ids] >= self._task.start_random_steps
+        again = torch.isin(ids, failed) | (self._object()[ids, 2] < self._task.start_drop_height_m)
+        again |= through & ~self._acceptable(ids)
+        if bool(again.any()):
+            fallen = ids[again]
+            self._attempt[fallen] += 1
+            self._place(fallen)
+        return ids[through & ~again]
+
+    def _acceptable(self, ids: Tensor) -> Tensor:
+        if self._task.start != "yaw":
+            return torch.ones(len(ids), dtype=torch.bool)
+        up = torch.tensor((0.0, 0.0, 1.0), dtype=torch.float64).expand(len(ids), 3)
+        tilt = torch.acos(rotation.rotate(self._object()[ids, 3:7], up)[:, 2].clamp(-1.0, 1.0))
+        return tilt < self._task.success_rad
+
+    def _object(self) -> Tensor:
+        return self._physics.qpos[:, self._scene.object_qpos : self._scene.object_qpos + 7]
+
+
+class StartBank:
+    """Starts kept in memory, so that training does not play one for every episode.
+
+    A few simulations of the batch keep playing new starts into it, so that it never grows stale.
+    """
+
+    def __init__(self, player: StartPlayer, physics: Physics, size: int, refresh: Tensor, key: Tensor) -> None:
+        """Fills the bank with all simulations of the batch.
+
+        Args:
+            size: starts kept.
+            refresh: (r,) ids of the simulations that play new ones while the rest trains.
+            key: (1,) int64.
+        """
+        self._player, self._physics, self._refresh = player, physics, refresh
+        self._key, self._played, self._cursor = key, 0, 0
+        everyone = torch.arange(physics.num_simulations)
+        self.qpos = torch.empty(0, physics.qpos.shape[1], dtype=torch.float64)
+        self.qvel = torch.empty(0, physics.qvel.shape[1], dtype=torch.float64)
+        while len(self.qpos) < size:
+            some = everyone[: size - len(self.qpos)]
+            player.play(some, self._next_keys(len(some)))
+            self.qpos = torch.cat((self.qpos, physics.qpos[some]))
+            self.qvel = torch.cat((self.qvel, physics.qvel[some]))
+        player.begin(refresh, self._next_keys(len(refresh)))
+
+    def _next_keys(self, count: int) -> Tensor:
+        index = torch.arange(self._played, self._played + count)
+        self._played += count
+        return randomness.derive(self._key.expand(count), index)
+
+    def drive(self) -> None:
+        """Writes the refreshing simulations' targets before a physics step."""
+        self._player.drive(self._refresh)
+
+    def advance(self, failed: Tensor) -> None:
+        """Takes what the refreshing simulations finished into the bank."""
+        done = self._player.advance(self._refresh, failed)
+        for sim in done.tolist():
+            self.qpos[self._cursor] = self._physics.qpos[sim]
+            self.qvel[self._cursor] = self._physics.qvel[sim]
+            self._cursor = (self._cursor + 1) % len(self.qpos)
+        if len(done):
+            self._player.begin(done, self._next_keys(len(done)))
+
+    def place(self, ids: Tensor, key: Tensor) -> None:
+        """Places simulations ``ids`` (n,) at starts drawn by their keys (n,)."""
+        index = (randomness.uniform(key, 1)[:, 0] * len(self.qpos)).long()
+        self._physics.place(ids, self.qpos[index], self.qvel[index])
+
+
+def _joint_ids(scene: Scene) -> list[int]:
+    address = {int(a): i for i, a in enumerate(scene.model.jnt_qposadr)}
+    return [address[int(a)] for a in scene.joint_qpos]

@@ -1,0 +1,117 @@
+"""Environment and policy together: segments of experience, one after the other."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dexctl import randomness
+from dexctl.physics.cpu import CpuPhysics
+from dexctl.policy.actor import Actor
+from dexctl.profile import schema
+from dexctl.reorient.environment import End, Environment
+from dexctl.reorient.observation import concatenate
+from dexctl.rollout.segment import Arrays, empty_segment
+from dexctl.scene.build import build_scene
+
+_EPISODE = randomness.stream("rollout.episode")
+_SAMPLE = randomness.stream("policy.sample")
+
+
+@dataclasses.dataclass
+class Clocks:
+    """Seconds of a worker by what it did."""
+
+    physics: float = 0.0
+    inference: float = 0.0
+    total: float = 0.0
+
+
+def sampling_noise(env: Environment, ids: Tensor | None = None) -> Tensor:
+    """The uniform numbers (n, A) that this step's actions are drawn with, from each episode's own key."""
+    rows = slice(None) if ids is None else ids
+    key = randomness.derive(env.key[rows], _SAMPLE, env.steps[rows])
+    return randomness.uniform(key, env.num_actuators, torch.float32)
+
+
+class Collector:
+    """N environments that a policy acts in; episodes that end begin anew."""
+
+    def __init__(
+        self, profile: schema.Profile, seed: int, worker: int, dump_folder: Path | None = None
+    ) -> None:
+        """Builds scene, physics, environment and policy, and fills the bank of starts.
+
+        Args:
+            seed, worker: what every draw of this collector derives from.
+            dump_folder: where a failing simulation is written down.
+        """
+        scene = build_scene(profile)
+        count = profile.rollout.environments
+        spare = profile.task.start_refresh if profile.task.start_bank else 0
+        self.physics = CpuPhysics(scene, count + spare, profile.physics, dump_folder)
+        self.environment = Environment(profile, scene, self.physics, count)
+        self.actor = Actor(profile, self.environment.num_actuators)
+        self.clocks = Clocks()
+        self._profile = profile
+        self._key = randomness.key(seed, worker)
+        self._episodes = torch.zeros(count, dtype=torch.int64)
+        if profile.task.start_bank:
+            self.environment.use_bank(self._key)
+        everyone = torch.arange(count)
+        self._begin(everyone)
+        self._fresh = torch.ones(count, dtype=torch.bool)
+        self._state = self.actor.initial_state(count)
+        self._spread_clocks(everyone)
+
+    def _begin(self, ids: Tensor) -> None:
+        key = randomness.derive(self._key.expand(len(ids)), _EPISODE, ids, self._episodes[ids])
+        self._episodes[ids] += 1
+        self.environment.begin(ids, key)
+
+    def _spread_clocks(self, ids: Tensor) -> None:
+        # Otherwise the first episodes that nobody drops all time out in the same step.
+        timeout = round(self._profile.task.goal_timeout_s / self.environment.control_period_s)
+        draw = randomness.uniform(randomness.derive(self.environment.key, 1), 1)[:, 0]
+        self.environment.goal_steps[ids] = (draw * timeout).long()
+
+    @torch.inference_mode()
+    def collect(self) -> Arrays:
+        """Acts for one segment with the policy as it is; arrays as in ``segment_layout``."""
+        started = time.perf_counter()
+        physics_before = self.physics.seconds
+        env, actor, profile = self.environment, self.actor, self._profile
+        segment = empty_segment(profile, env.num_actuators)
+        out = {name: torch.from_numpy(array) for name, array in segment.items()}
+        observe_actor, observe_critic = profile.policy.actor.observe, profile.policy.critic.observe
+        seen = env.observe()
+        for t in range(profile.rollout.segment_steps):
+            out["actor_observation"][t] = concatenate(seen, observe_actor)
+            out["critic_observation"][t] = concatenate(seen, observe_critic)
+            out["fresh"][t] = self._fresh
+            keep = (~self._fresh).to(torch.float32).unsqueeze(-1)
+            self._state = (self._state[0] * keep, self._state[1] * keep)
+            chunk, offset = divmod(t, profile.ppo.chunk_steps)
+            if offset == 0:
+                out["hidden"][chunk], out["cell"][chunk] = self._state
+            before = time.perf_counter()
+            bins, log_probability, self._state = actor.act(
+                out["actor_observation"][t], self._state, sampling_noise(env)
+            )
+            self.clocks.inference += time.perf_counter() - before
+            step = env.step(bins)
+            out["bins"][t], out["log_probability"][t] = bins, log_probability
+            out["reward"][t], out["end"][t], out["goals"][t] = step.reward, step.end, step.goals
+            self._fresh = step.end != End.RUNNING
+            ended = torch.nonzero(self._fresh).squeeze(1)
+            if len(ended):
+                self._begin(ended)
+            seen = env.observe()
+        out["critic_observation"][-1] = concatenate(seen, observe_critic)
+        self.clocks.physics += self.physics.seconds - physics_before
+        self.clocks.total += time.perf_counter() - started
+        return segment
