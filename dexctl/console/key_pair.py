@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import zmq
 
-from dexctl.store.whole_file import sync_folder
 from dexctl.errors import CreateError, InputOutputError, UnavailableError
+from dexctl.store.whole_file import sync_folder
 
 
 class KeyPair(NamedTuple):

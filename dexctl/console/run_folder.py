@@ -10,11 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import msgspec
-
-from dexctl.store.whole_file import write_whole
 from dexctl.errors import CreateError, ProfileError, TemporaryError
-from dexctl.profile.load import Loaded, load
+from dexctl.profile.load import Loaded, load, shaping_tables
+from dexctl.store.whole_file import write_whole
 
 LOCK = "lock"
 PROFILE = "profile.toml"
@@ -146,7 +144,7 @@ def _check_same(path: Path, loaded: Loaded) -> None:
     there = load(str(path), environment={})
     if there.digest == loaded.digest:
         return
-    before, after = _leaves(msgspec.to_builtins(there.profile)), _leaves(msgspec.to_builtins(loaded.profile))
+    before, after = _leaves(shaping_tables(there.profile)), _leaves(shaping_tables(loaded.profile))
     keys = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
     shown = ", ".join(keys[:8]) + (f" and {len(keys) - 8} more" if len(keys) > 8 else "")
     raise ProfileError(

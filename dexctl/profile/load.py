@@ -127,12 +127,17 @@ def names() -> list[Listed]:
 
 def digest(profile: Profile) -> str:
     """Hex blake2b-128 over canonical JSON of everything that shapes experience and learning."""
+    canonical = json.dumps(shaping_tables(profile), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
+
+
+def shaping_tables(profile: Profile) -> dict[str, Any]:
+    """Everything that shapes experience and learning: what the digest is made of."""
     tables = {name: table for name, table in _builtins(profile).items() if name not in _OUTSIDE_DIGEST}
     tables["physics"] = {
         name: value for name, value in tables["physics"].items() if name not in _OUTSIDE_DIGEST_OF_PHYSICS
     }
-    canonical = json.dumps(tables, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
+    return tables
 
 
 def _lacks_tables(layer: layers.Layer) -> bool:
