@@ -1,0 +1,1 @@
+"""Floor 1: hand, object and cameras as a MuJoCo model."""

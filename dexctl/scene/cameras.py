@@ -49,6 +49,16 @@ def add_look(spec: mujoco.MjSpec, cameras: Mapping[str, schema.Camera]) -> None:
     _dress_hand(spec)
 
 
+def point_of_view(camera: mujoco.MjvCamera) -> None:
+    """Puts a viewer's free camera where ``watch`` stands; people turn it from there."""
+    forward = np.subtract(_WATCH_AT_M, _WATCH_FROM_M)
+    camera.type = mujoco.mjtCamera.mjCAMERA_FREE
+    camera.lookat = _WATCH_AT_M
+    camera.distance = np.linalg.norm(forward)
+    camera.azimuth = np.degrees(np.arctan2(forward[1], forward[0]))
+    camera.elevation = np.degrees(np.arcsin(forward[2] / camera.distance))
+
+
 def look_at(eye_m: schema.Vector, target_m: schema.Vector) -> np.ndarray:
     """Orientation of a camera that sees a point in the middle of its picture, upright.
 
@@ -92,11 +102,10 @@ def _add_lights(spec: mujoco.MjSpec) -> None:
 
 
 def _add_surroundings(spec: mujoco.MjSpec) -> None:
-    """A plain, bright room without corners, and where a free camera starts."""
+    """A plain, bright room without corners."""
     spec.stat.center = MIDDLE_M
     spec.stat.extent = 0.5
-    spec.visual.global_.azimuth = 120.0
-    spec.visual.global_.elevation = -35.0
+    spec.visual.global_.fovy = _WATCH_FOV_DEG
     spec.visual.map.znear = 0.02
     spec.visual.map.zfar = 30.0
     spec.visual.map.shadowclip = 2.5
