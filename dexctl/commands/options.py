@@ -16,15 +16,16 @@ def complete_profiles(incomplete: str) -> list[str]:
 
 
 def complete_runs(incomplete: str) -> list[str]:
-    """Run folders below the folder typed so far, and the checkpoints in them."""
+    """Run folders that begin so, in ``runs`` when nothing is typed yet; then the checkpoints of one run."""
+    import glob
+
     from dexctl.console.run_folder import CHECKPOINTS, LOCK
 
-    folder = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
-    starts = [folder, *folder.glob("runs")] if not incomplete else [folder]
-    found = [path for start in starts for path in sorted(start.glob("*")) if path.is_dir()]
-    runs = [path for path in found if (path / LOCK).exists() or path.name == "runs" or path.parent.name == CHECKPOINTS]
-    checkpoints = [path for run in runs for path in sorted((run / CHECKPOINTS).glob("*")) if path.suffix != ".part"]
-    return [str(path) for path in runs + checkpoints if str(path).startswith(incomplete)]
+    typed = incomplete or "runs/"
+    start = glob.escape(typed)
+    runs = [lock.removesuffix(f"/{LOCK}") for lock in glob.glob(f"{start}*/{LOCK}")]
+    inside = f"{start}*" if f"/{CHECKPOINTS}/" in typed else f"{start.rstrip('/')}/{CHECKPOINTS}/*"
+    return sorted(runs) + sorted(glob.glob(inside))
 
 
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON document; events also on a terminal.")]

@@ -6,7 +6,7 @@ import pytest
 import dexctl
 from dexctl.commands import COMMANDS
 
-HEAVY = {"torch", "mujoco", "zarr", "numpy", "matplotlib", "zmq", "scipy", "gymnasium", "rich"}
+HEAVY = {"torch", "mujoco", "zarr", "numpy", "matplotlib", "zmq", "scipy", "gymnasium", "rich", "pydantic"}
 DEXCTL = f"{sysconfig.get_path('scripts')}/dexctl"
 
 
