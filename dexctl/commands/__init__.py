@@ -24,9 +24,10 @@ class Entry(NamedTuple):
 COMMANDS = {
     "simulate": Entry("dexctl.commands.simulate:simulate", "Run the randomized simulation and show or record it."),
     "rollout-worker": Entry(
-        "dexctl.commands.rollout_worker:rollout_worker", "Generate experience with the newest policy."
+        "dexctl.commands.rollout_worker:rollout_worker",
+        "Generate experience with the newest policy and send it to an optimizer.",
     ),
-    "optimize": Entry("dexctl.commands.optimize:optimize", "Train a policy by PPO from the experience of workers."),
+    "optimize": Entry("dexctl.commands.optimize:optimize", "Train a policy by PPO; the same command again resumes."),
     "evaluate": Entry("dexctl.commands.evaluate:evaluate", "Score a policy by the goals it reaches in a row."),
     "profile": Entry("dexctl.commands.profile:app", "List, show and check profiles."),
     "inspect": Entry("dexctl.commands.inspect:inspect", "Tell what a file or folder of dexctl is."),

@@ -16,7 +16,7 @@ import dexctl
 from dexctl.commands import COMMANDS
 from dexctl.errors import UnavailableError, UsageError
 
-_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _EPILOG = "Every option is also read from the environment: --dry-run from DEXCTL_DRY_RUN."
 
 

@@ -1,0 +1,1 @@
+"""Floor 5: trials and the figures drawn of them."""

@@ -91,7 +91,7 @@ class CpuPhysics:
             raise DataError(
                 f"{self.failures} of {self.steps} steps of simulation failed, more than the share of "
                 f"{self._failure_share:g} that physics.failure_share allows",
-                f"Replay one from {self._dump_folder or 'a run with a run folder'} (dexctl inspect), or step more finely.",
+                f"Look at one in {self._dump_folder or 'a folder for dumps'} with dexctl inspect, or step more finely.",
             )
         return torch.from_numpy(failed)
 

@@ -30,7 +30,12 @@ def write_failure(path: Path, model: mujoco.MjModel, state: np.ndarray, substeps
     compiled = np.empty(size, np.uint8)
     mujoco.mj_saveModel(model, None, compiled)
     raised = {mujoco.mjtWarning(i).name: int(count) for i, count in enumerate(warnings) if count}
-    metadata = {"format": FORMAT, "substeps": str(substeps), "mujoco": mujoco.__version__, "warnings": json.dumps(raised)}
+    metadata = {
+        "format": FORMAT,
+        "substeps": str(substeps),
+        "mujoco": mujoco.__version__,
+        "warnings": json.dumps(raised),
+    }
     save_file({"model": compiled, "state": np.ascontiguousarray(state)}, path, metadata=metadata)
 
 

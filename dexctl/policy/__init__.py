@@ -1,0 +1,1 @@
+"""Floor 3: networks, their distribution over actions, and checkpoints."""

@@ -138,7 +138,9 @@ def _header(path: Path, text: str | None) -> Header:
             )
         return msgspec.convert(raw, Header)
     except (json.JSONDecodeError, msgspec.ValidationError) as error:
-        raise ProtocolError(f"{path}: its header does not fit this program: {error}", "Use the dexctl that wrote it.") from error
+        raise ProtocolError(
+            f"{path}: its header does not fit this program: {error}", "Use the dexctl that wrote it."
+        ) from error
 
 
 def newest(path: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 
 import torch
@@ -48,7 +49,7 @@ class Network(nn.Module):
         self.shape = shape
         self.normalization = RunningNormalization(shape.inputs, shape.clip_std)
         sizes = (shape.inputs, *shape.hidden)
-        self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
         self.activation = nn.ReLU() if shape.activation == "relu" else nn.ELU()
         if shape.lstm:
             # One bias a gate: torch's two would only add up.

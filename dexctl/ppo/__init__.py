@@ -1,0 +1,1 @@
+"""Floor 4: learning from experience."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dexctl.policy import checkpoint
 from dexctl.policy.actor import Actor, Critic
 from dexctl.policy.network import State
 from dexctl.policy.normalization import RunningNormalization
@@ -52,7 +53,7 @@ class Learner:
             lr=profile.ppo.learning_rate,
             eps=profile.ppo.adam_epsilon,
         )
-        self.version = 0
+        self.version = 1
         self.steps = 0
         self._seed = seed
         self._critic_state: dict[int, State] = {}
@@ -100,7 +101,7 @@ class Learner:
             value, state = self.critic(observation[start:stop], state, fresh_TN[start:stop])
             values.append(value.squeeze(-1))
         self._critic_state[worker] = state
-        leaves_fresh = (end_TN[-1:] != End.RUNNING)
+        leaves_fresh = end_TN[-1:] != End.RUNNING
         final, _ = self.critic(observation[-1:], state, leaves_fresh)
         value_TN = self.value_scale.inverse(torch.cat(values))
         final_N = self.value_scale.inverse(final[0, :, 0])
@@ -114,6 +115,7 @@ class Learner:
             ppo.discount,
             ppo.gae_lambda,
         )
+
         def chunked(steps: Tensor) -> Tensor:
             return by_chunk(steps, ppo.chunk_steps)
 
@@ -131,8 +133,12 @@ class Learner:
             critic_cell=torch.cat([cell for _, cell in states]),
         )
 
-    def update(self) -> Update:
-        """Learns from all that was gathered and raises ``version`` by one."""
+    def update(self, stop: Callable[[], bool] = lambda: False) -> Update:
+        """Learns from all that was gathered and raises ``version`` by one.
+
+        Args:
+            stop: asked between minibatches; when true, the rest of them is left out.
+        """
         started = time.perf_counter()
         ppo = self.profile.ppo
         batch, self._chunks = join(self._chunks), []
@@ -146,6 +152,8 @@ class Learner:
             if not pieces:
                 pieces = list(torch.randperm(len(batch), generator=generator).tensor_split(ppo.minibatches))
             rows.append(self._learn(batch.pick(pieces.pop())))
+            if stop():
+                break
         residual = batch.advantage.var()
         explained = 1.0 - float(residual / batch.value_target.var().clamp_min(1e-8))
         self._normalize_anew()
@@ -164,9 +172,7 @@ class Learner:
         ppo = self.profile.ppo
         fresh = part.fresh.T
         logits, _ = self.actor.logits(part.actor_observation.transpose(0, 1), (part.hidden, part.cell), fresh)
-        value, _ = self.critic(
-            part.critic_observation.transpose(0, 1), (part.critic_hidden, part.critic_cell), fresh
-        )
+        value, _ = self.critic(part.critic_observation.transpose(0, 1), (part.critic_hidden, part.critic_cell), fresh)
         policy = policy_loss(
             logits,
             part.bins.transpose(0, 1).long(),
@@ -179,9 +185,7 @@ class Learner:
         regression = value_loss(value.squeeze(-1), target.T)
         self.optimizer.zero_grad(set_to_none=True)
         (policy.loss + ppo.value_weight * regression).backward()
-        norm = torch.nn.utils.clip_grad_norm_(
-            [*self.actor.parameters(), *self.critic.parameters()], ppo.gradient_norm
-        )
+        norm = torch.nn.utils.clip_grad_norm_([*self.actor.parameters(), *self.critic.parameters()], ppo.gradient_norm)
         self.optimizer.step()
         kl = float(policy.kl)
         self._adapt_rate(kl)
@@ -205,6 +209,44 @@ class Learner:
             rate = min(ppo.learning_rate_max, rate * _RATE_STEP)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+
+    def state(self) -> dict[str, Tensor]:
+        """All that a resumed run needs, by name; the policy's own part is below ``actor.``."""
+        tensors: dict[str, Tensor] = {}
+        for prefix, module in self._modules():
+            tensors |= {f"{prefix}{name}": value for name, value in module.state_dict().items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"adam.{index}.{name}": value for name, value in moments.items()}
+        return tensors
+
+    def begin_from(self, saved: checkpoint.Checkpoint) -> None:
+        """Takes over the networks of another run, and nothing of how far it was.
+
+        Raises:
+            ProtocolError: they are other networks.
+        """
+        for prefix, module in self._modules():
+            checkpoint.load_into(module, saved, prefix)
+
+    def restore(self, saved: checkpoint.Checkpoint) -> None:
+        """Goes on from a checkpoint.
+
+        Raises:
+            ProtocolError: it is of other networks.
+        """
+        self.begin_from(saved)
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in saved.module("adam.").items():
+            index, _, field = name.partition(".")
+            moments.setdefault(int(index), {})[field] = tensor
+        groups = self.optimizer.state_dict()["param_groups"]
+        for group in groups:
+            group["lr"] = saved.header.progress.learning_rate
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.version, self.steps = saved.header.progress.version, saved.header.progress.steps
+
+    def _modules(self) -> tuple[tuple[str, torch.nn.Module], ...]:
+        return ("actor.", self.actor), ("critic.", self.critic), ("value_scale.", self.value_scale)
 
     def _normalize_anew(self) -> None:
         for actor_seen, critic_seen in self._seen:

@@ -57,6 +57,10 @@ class Loaded:
             "origins": self.origins,
         }
 
+    def profile_json(self) -> bytes:
+        """The resolved profile alone, as msgspec reads it back."""
+        return msgspec.json.encode(self.profile)
+
     def to_json(self) -> str:
         """The document as JSON."""
         return json.dumps(self.to_document(), ensure_ascii=False)

@@ -78,11 +78,13 @@ class Hand(Table, frozen=True):
         model: ``gymnasium-robotics`` or the path of an MJCF file.
         coupled_range_rad, coupled_difference_range_rad: limits of J1 + J0 and J1 - J0 of a finger.
         coupled_damping: of J1 + J0, N m s/rad.
+        dry_friction: False takes the joints' friction loss away, whichever the gains; a constraint a joint the fewer.
         gains: ``2018`` edits ``joints`` and ``actuators`` into the model, ``gym`` keeps the model's own.
     """
 
     model: str
     gains: Literal["2018", "gym"]
+    dry_friction: bool
     coupled_range_rad: Range
     coupled_difference_range_rad: Range
     coupled_damping: NonNegative

@@ -10,6 +10,11 @@ from dexctl.profile import schema
 # N simulations, A actuators.
 
 
+def num_actuators(profile: schema.Profile) -> int:
+    """Coordinates of an action: the hand's actuators."""
+    return len(profile.hand.actuators)
+
+
 def bin_values(bins: Tensor, num_bins: int) -> Tensor:
     """Bin indices (N, A) to actions in [-1, 1], equally spaced, float64."""
     return bins.to(torch.float64) * (2.0 / (num_bins - 1)) - 1.0

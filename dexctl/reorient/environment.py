@@ -105,9 +105,7 @@ class Environment:
     def use_bank(self, key: Tensor) -> None:
         """Draws starts from a bank from now on, filled from ``key`` (1,), as training does."""
         extra = torch.arange(self.num_environments, self.physics.num_simulations)
-        self._bank = StartBank(
-            self._player, self.physics, self._task.start_bank, extra, randomness.derive(key, _BANK)
-        )
+        self._bank = StartBank(self._player, self.physics, self._task.start_bank, extra, randomness.derive(key, _BANK))
 
     def begin(self, ids: Tensor, key: Tensor) -> None:
         """Starts new episodes in simulations ``ids`` (n,) from keys (n,)."""

@@ -15,7 +15,7 @@ from dexctl.policy.actor import Actor
 from dexctl.profile import schema
 from dexctl.reorient.environment import End, Environment
 from dexctl.reorient.observation import concatenate
-from dexctl.rollout.segment import Arrays, empty_segment
+from dexctl.rollout.segment import Arrays, empty_segment, segment_layout
 from dexctl.scene.build import build_scene
 
 _EPISODE = randomness.stream("rollout.episode")
@@ -41,9 +41,7 @@ def sampling_noise(env: Environment, ids: Tensor | None = None) -> Tensor:
 class Collector:
     """N environments that a policy acts in; episodes that end begin anew."""
 
-    def __init__(
-        self, profile: schema.Profile, seed: int, worker: int, dump_folder: Path | None = None
-    ) -> None:
+    def __init__(self, profile: schema.Profile, seed: int, worker: int, dump_folder: Path | None = None) -> None:
         """Builds scene, physics, environment and policy, and fills the bank of starts.
 
         Args:
@@ -56,6 +54,7 @@ class Collector:
         self.physics = CpuPhysics(scene, count + spare, profile.physics, dump_folder)
         self.environment = Environment(profile, scene, self.physics, count)
         self.actor = Actor(profile, self.environment.num_actuators)
+        self.layout = segment_layout(profile, self.environment.num_actuators)
         self.clocks = Clocks()
         self._profile = profile
         self._key = randomness.key(seed, worker)
@@ -85,7 +84,7 @@ class Collector:
         started = time.perf_counter()
         physics_before = self.physics.seconds
         env, actor, profile = self.environment, self.actor, self._profile
-        segment = empty_segment(profile, env.num_actuators)
+        segment = empty_segment(self.layout)
         out = {name: torch.from_numpy(array) for name, array in segment.items()}
         observe_actor, observe_critic = profile.policy.actor.observe, profile.policy.critic.observe
         seen = env.observe()

@@ -6,13 +6,14 @@ import numpy as np
 
 from dexctl.policy.actor import actor_shape, critic_shape
 from dexctl.profile import schema
+from dexctl.wire.layout import ArrayLayout, Layout
 
 # T time, N environments, C chunks, A actuators, H size of the policy's LSTM.
 
 Arrays = dict[str, np.ndarray]
 
 
-def segment_layout(profile: schema.Profile, num_actuators: int) -> dict[str, tuple[str, tuple[int, ...]]]:
+def segment_layout(profile: schema.Profile, num_actuators: int) -> Layout:
     """Name, type and shape of each array of a segment.
 
     ``critic_observation`` has one step more: the state that the segment leaves. ``fresh`` marks the
@@ -22,20 +23,24 @@ def segment_layout(profile: schema.Profile, num_actuators: int) -> dict[str, tup
     time, count = profile.rollout.segment_steps, profile.rollout.environments
     actor, critic = actor_shape(profile, num_actuators), critic_shape(profile)
     chunks = time // profile.ppo.chunk_steps
-    return {
-        "actor_observation": ("float32", (time, count, actor.inputs)),
-        "critic_observation": ("float32", (time + 1, count, critic.inputs)),
-        "bins": ("uint8", (time, count, num_actuators)),
-        "log_probability": ("float32", (time, count)),
-        "reward": ("float32", (time, count)),
-        "fresh": ("bool", (time, count)),
-        "end": ("uint8", (time, count)),
-        "goals": ("uint8", (time, count)),
-        "hidden": ("float32", (chunks, count, actor.lstm)),
-        "cell": ("float32", (chunks, count, actor.lstm)),
-    }
+    return Layout(
+        time,
+        count,
+        (
+            ArrayLayout("actor_observation", "float32", ("T", "N", actor.inputs)),
+            ArrayLayout("critic_observation", "float32", (time + 1, "N", critic.inputs)),
+            ArrayLayout("bins", "uint8", ("T", "N", num_actuators)),
+            ArrayLayout("log_probability", "float32", ("T", "N")),
+            ArrayLayout("reward", "float32", ("T", "N")),
+            ArrayLayout("fresh", "bool", ("T", "N")),
+            ArrayLayout("end", "uint8", ("T", "N")),
+            ArrayLayout("goals", "uint8", ("T", "N")),
+            ArrayLayout("hidden", "float32", (chunks, "N", actor.lstm)),
+            ArrayLayout("cell", "float32", (chunks, "N", actor.lstm)),
+        ),
+    )
 
 
-def empty_segment(profile: schema.Profile, num_actuators: int) -> Arrays:
+def empty_segment(layout: Layout) -> Arrays:
     """Arrays of a segment, not yet filled."""
-    return {name: np.empty(shape, dtype) for name, (dtype, shape) in segment_layout(profile, num_actuators).items()}
+    return {array.name: np.empty(layout.shape(array), array.dtype) for array in layout.arrays}

@@ -46,6 +46,8 @@ def build_scene(profile: schema.Profile, pictures: bool = False) -> Scene:
     spec.option.iterations = profile.physics.solver_iterations
     # MuJoCo 4.0.0 has a fault in its sparse Newton solver; the hand is small enough for the dense one.
     spec.option.jacobian = mujoco.mjtJacobian.mjJAC_DENSE
+    # Everything touches everything here: looking for islands costs a tenth of a step and finds one.
+    spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_ISLAND
     add_object(spec, profile.object)
     if pictures:
         from dexctl.scene.cameras import add_look

@@ -47,6 +47,9 @@ def load_hand(hand: schema.Hand) -> mujoco.MjSpec:
         _edit_joints(spec, hand)
         _couple(spec, hand)
         _edit_actuators(spec, hand)
+    if not hand.dry_friction:
+        for name in names.JOINTS:
+            spec.joint(names.in_model(name)).frictionloss = 0.0
     _add_markers(spec, hand)
     return spec
 

@@ -1,0 +1,1 @@
+"""Floor 1: what lies on disk."""

@@ -1,0 +1,98 @@
+"""``dexctl optimize``: PPO from the experience of rollout workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dexctl.commands.options import DryRun, Fresh, Json, ProfileName, Quiet, RunPath, Settings
+
+Bind = Annotated[
+    str, typer.Option(metavar="ENDPOINT", help="Where workers connect: tcp://HOST:PORT; port 0 takes a free one.")
+]
+
+
+def optimize(
+    profile: ProfileName,
+    run: RunPath = Path("runs/block"),
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Rollout workers to start here; by default the profile's run.workers.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.0, help="Stop after so many minutes; by default never.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many environment steps in all; by default never.")
+    ] = None,
+    sync: Annotated[
+        bool, typer.Option("--sync", help="Wait for every worker at every update: repeats exactly for the same seed.")
+    ] = False,
+    start_from: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="PATH", help="Begin a new run with the networks of a run or checkpoint."),
+    ] = None,
+    bind: Bind = "tcp://127.0.0.1:0",
+    endpoint_file: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Write the endpoint there once it is bound.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Own CURVE key: a .key_secret file, see keygen.")
+    ] = None,
+    allow: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Public keys of the workers to let in; may change meanwhile.")
+    ] = None,
+    worker_key: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="The .key_secret that workers started here use.")
+    ] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Bind off loopback without keys.")] = False,
+    fresh: Fresh = False,
+    settings: Settings = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a policy by PPO; the same command again resumes.
+
+    With --workers N it starts N rollout workers on this machine, restarts one that dies and ends
+    them all; others may connect to the endpoint that it prints. Ctrl-C leaves a checkpoint.
+    """
+    from dexctl.console.output import Output
+    from dexctl.console.run_folder import RunFolder, check_run_folder
+    from dexctl.errors import UsageError
+    from dexctl.profile.load import load
+
+    loaded = load(profile, settings or ())
+    count = loaded.profile.run.workers if workers is None else workers
+    if sync and not count:
+        raise UsageError("--sync waits for workers started here, and there are none", "Give --workers N.")
+    keys = None
+    options: tuple[str, ...] = ()
+    if key is not None:
+        from dexctl.wire.keys import server_keys
+
+        if allow is None or (count and worker_key is None):
+            missing = "--allow FOLDER" if allow is None else "--worker-key PATH for the workers started here"
+            raise UsageError(f"--key goes with {missing}", "'dexctl keygen PATH' makes key pairs.")
+        keys = server_keys(key, allow)
+        options = ("--key", str(worker_key), "--server-key", str(key.with_suffix(".key")))
+    if dry_run:
+        check_run_folder(run, loaded)
+        return
+    from dexctl.console.training_session import Plan, Session
+
+    plan = Plan(
+        workers=count,
+        worker_options=options,
+        sync=sync,
+        bind=bind,
+        keys=keys,
+        insecure=insecure,
+        endpoint_file=endpoint_file,
+        start_from=start_from,
+        seconds=None if minutes is None else 60.0 * minutes,
+        steps=steps,
+    )
+    with RunFolder(run, loaded, fresh) as folder:
+        Session(folder, loaded, plan, Output(json, quiet)).train()

@@ -1,0 +1,126 @@
+"""One ``dexctl simulate`` from start to end: a play, who watches it, events, signals."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+from pathlib import Path
+from typing import Literal
+
+from dexctl.console import messages
+from dexctl.console.events import Events
+from dexctl.console.output import Output, Table
+from dexctl.console.progress import Progress
+from dexctl.console.signals import Signals
+from dexctl.errors import CreateError, UsageError
+from dexctl.policy.finding import Policy
+from dexctl.profile.load import digest
+from dexctl.rollout.play import Episode, Moment, play
+from dexctl.rollout.screening import Film, Live, portrait
+from dexctl.scene.picture import Painter, encode_png
+from dexctl.scene.stage import Stage
+from dexctl.store.whole_file import write_whole
+
+
+@dataclasses.dataclass(frozen=True)
+class SimulatePlan:
+    """What was asked for; see the options of ``dexctl simulate``.
+
+    Attributes:
+        seconds: of simulated time; None plays on while somebody watches, and 20 s otherwise.
+    """
+
+    policy: Policy
+    seed: int
+    seconds: float | None
+    video: Path | None
+    png: Path | None
+    view: Literal["window", "web"] | None
+    port: int
+    camera: str
+
+
+_UNWATCHED_S = 20.0
+
+
+def check_simulate(plan: SimulatePlan) -> None:
+    """Checks that outputs can be made and the camera exists, and touches nothing.
+
+    Raises:
+        CreateError, UsageError, UnavailableError: they cannot.
+    """
+    for path, suffix in ((plan.video, ".mp4"), (plan.png, ".png")):
+        if path is not None and path.suffix.lower() != suffix:
+            raise UsageError(f"{path}: not a {suffix} file", f"End the name in {suffix}.")
+        if path is not None and not path.parent.is_dir():
+            raise CreateError(f"{path}: there is no folder {path.parent}", "Make it, or give another.")
+    if plan.video or plan.png:
+        with Painter(Stage(plan.policy.profile).model, 16, 16, plan.camera):
+            pass
+
+
+def run_simulate(plan: SimulatePlan, output: Output) -> None:
+    """Plays, shows and records.
+
+    Raises:
+        CreateError, InputOutputError: an output cannot be written.
+        UnavailableError: there is no display, or no renderer.
+        Stopped: a signal; what was filmed until then is kept.
+    """
+    check_simulate(plan)
+    seconds = plan.seconds or (math.inf if plan.view else _UNWATCHED_S)
+    stage = Stage(plan.policy.profile)
+    episodes: list[Episode] = []
+    with (
+        Signals() as signals,
+        Events("simulate", output.event_stream(), profile_digest=digest(plan.policy.profile), seed=plan.seed) as events,
+    ):
+        moment: Moment | None = None
+        with (
+            Progress("simulate", quiet=output.quiet) as progress,
+            contextlib.ExitStack() as watching,
+        ):
+            film = watching.enter_context(Film(stage, plan.video, plan.camera)) if plan.video else None
+            live = _open_view(plan, stage, events, watching)
+            for moment in play(plan.policy, plan.seed, seconds):
+                if film:
+                    film.add(moment)
+                if moment.ended:
+                    episodes.append(moment.ended)
+                    events.emit("episode", policy=plan.policy.name, **dataclasses.asdict(moment.ended))
+                caption = moment.caption
+                progress.update(
+                    {"episode": len(episodes), "goals in a row": caption.goals, "time": f"{caption.time_s:.1f} s"}
+                )
+                if (live and not live.show(moment)) or signals.stopped_by is not None:
+                    break
+        if plan.png and moment:
+            write_whole(plan.png, encode_png(portrait(stage, moment, plan.camera)))
+        for path in filter(None, (plan.video, plan.png)):
+            events.emit("file", path=str(path))
+            output.made(path)
+        signals.raise_if_stopped()
+    if output.event_stream() is None:
+        output.show({}, _table(episodes))
+
+
+def _open_view(plan: SimulatePlan, stage: Stage, events: Events, watching: contextlib.ExitStack) -> Live | None:
+    if plan.view == "window":
+        from dexctl.scene.native_viewer import NativeViewer
+
+        return Live(stage, watching.enter_context(NativeViewer(stage)))
+    if plan.view == "web":
+        from dexctl.scene.web_viewer import WebViewer
+
+        viewer = watching.enter_context(WebViewer(stage, plan.port))
+        events.emit("listening", endpoint=viewer.url)
+        port = viewer.url.rstrip("/").rpartition(":")[2]
+        messages.info(f"open {viewer.url} in a browser; from elsewhere after: ssh -L {port}:127.0.0.1:{port} HOST")
+        return Live(stage, viewer)
+    return None
+
+
+def _table(episodes: list[Episode]) -> Table:
+    rows = [(one.index, one.goals, f"{one.seconds:.1f} s", one.end) for one in episodes]
+    return Table(("episode", "goals in a row", "time", "end"), rows)

@@ -1,0 +1,230 @@
+"""One training command from start to end: run folder, events, endpoint, local workers, checkpoints."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+import dexctl
+from dexctl.console import messages
+from dexctl.console.events import Events
+from dexctl.console.notify import notify_ready, write_endpoint_file
+from dexctl.console.output import Output
+from dexctl.console.progress import Progress, shown_duration
+from dexctl.console.run_folder import RunFolder
+from dexctl.console.signals import Signals
+from dexctl.errors import DataError, DexctlError
+from dexctl.evaluate.curve import draw_curve
+from dexctl.policy import checkpoint
+from dexctl.ppo.learner import Learner
+from dexctl.ppo.training import Training
+from dexctl.profile.load import Loaded
+from dexctl.reorient.action import num_actuators
+from dexctl.rollout.local_workers import LocalWorkers
+from dexctl.rollout.segment import segment_layout
+from dexctl.wire.keys import ServerKeys
+from dexctl.wire.optimizer import OptimizerEndpoint
+
+# A signal ends the wait, and so does experience; this bounds how late a dead worker is noticed.
+_TURN_S = 1.0
+CURVE = "learning.png"
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a training command was asked for.
+
+    Attributes:
+        workers: to start on this machine; worker_options: more of their command line.
+        seconds, steps: when to stop, None for never.
+        start_from: a run or checkpoint whose networks a new run begins with.
+    """
+
+    workers: int
+    worker_options: tuple[str, ...]
+    sync: bool
+    bind: str
+    keys: ServerKeys | None
+    insecure: bool
+    endpoint_file: Path | None
+    start_from: Path | None
+    seconds: float | None
+    steps: int | None
+
+
+class Session:
+    """Trains in a run folder until a limit, or a signal, and always leaves a checkpoint."""
+
+    def __init__(self, folder: RunFolder, loaded: Loaded, plan: Plan, output: Output) -> None:
+        """Makes the learner, from the run's newest checkpoint where there is one."""
+        self._folder, self._loaded, self._plan, self._output = folder, loaded, plan, output
+        self._profile = loaded.profile
+        self._learner = Learner(self._profile, num_actuators(self._profile), self._profile.run.seed)
+        self._seconds_before = 0.0
+        self._warnings: list[str] = []
+        self._restore()
+        self._started = self._saved_at = time.monotonic()
+
+    def _restore(self) -> None:
+        if self._plan.start_from is not None and not self._folder.resumed:
+            saved = checkpoint.read(self._plan.start_from)
+            self._learner.begin_from(saved)
+            return
+        for path in reversed(checkpoint.listed(self._folder.path)):
+            try:
+                saved = checkpoint.read(path)
+            except DataError as error:
+                self._warnings.append(str(error))
+                continue
+            self._learner.restore(saved)
+            self._seconds_before = saved.header.progress.seconds
+            return
+
+    @property
+    def _elapsed_s(self) -> float:
+        return time.monotonic() - self._started
+
+    def train(self) -> None:
+        """Trains; raises what ended it before its limits.
+
+        Raises:
+            Stopped: a signal; the run resumes from the checkpoint it left.
+        """
+        folder = self._folder
+        stream = self._output.event_stream()
+        events = Events(
+            "optimize",
+            stream,
+            folder.events_path,
+            run=folder.name,
+            profile_digest=self._loaded.digest,
+            seed=self._profile.run.seed,
+        )
+        title = f"{folder.name}: {self._loaded.name}"
+        with events, Signals() as signals, Progress(title, quiet=self._output.quiet) as progress:
+            for warning in self._warnings:
+                events.emit("warning", message=warning)
+            try:
+                self._serve(events, signals, progress)
+            finally:
+                self._save(events)
+            signals.raise_if_stopped()
+        self._output.made(folder.path)
+
+    def _serve(self, events: Events, signals: Signals, progress: Progress) -> None:
+        plan, profile = self._plan, self._profile
+        layout = segment_layout(profile, self._learner.actor.num_actuators)
+        with OptimizerEndpoint(
+            plan.bind,
+            self._loaded.profile_json(),
+            self._loaded.digest,
+            layout,
+            profile.wire,
+            profile.run.seed,
+            plan.keys,
+            plan.insecure,
+        ) as endpoint:
+            training = Training(
+                self._learner, endpoint, self._listener(events, progress), plan.workers if plan.sync else 0
+            )
+            events.emit("listening", endpoint=endpoint.endpoint)
+            if plan.endpoint_file is not None:
+                write_endpoint_file(plan.endpoint_file, endpoint.endpoint)
+            options = list(plan.worker_options)
+            if plan.sync:
+                options += ["--segments-per-version", str(training.segments_per_version)]
+            with LocalWorkers(plan.workers, endpoint.endpoint, self._folder.path / "workers", options) as workers:
+                events.emit(
+                    "ready", endpoint=endpoint.endpoint, resumed=self._folder.resumed, steps=self._learner.steps
+                )
+                notify_ready()
+                while signals.stopped_by is None and not self._enough():
+                    training.turn(_TURN_S, signals.fileno(), lambda: signals.stopped_by is not None)
+                    signals.drain()
+                    if signals.take_status_request():
+                        self._tell_status(events, training)
+                    for index, status in workers.tend():
+                        self._warn(events, f"local worker {index} ended with status {status}; starting it again")
+                    if time.monotonic() - self._saved_at > profile.run.checkpoint_s:
+                        self._save(events)
+                endpoint.dismiss("the training is over")
+
+    def _enough(self) -> bool:
+        plan = self._plan
+        late = plan.seconds is not None and self._elapsed_s >= plan.seconds
+        return late or (plan.steps is not None and self._learner.steps >= plan.steps)
+
+    def _listener(self, events: Events, progress: Progress) -> Any:
+        def emit(event: str, /, **fields: Any) -> None:
+            if event == "iteration":
+                fields["elapsed_s"] = self._seconds_before + self._elapsed_s
+                progress.update(self._shown(fields))
+            elif event == "warning":
+                messages.warning(str(fields["message"]))
+            events.emit(event, **fields)
+
+        return emit
+
+    def _shown(self, fields: dict[str, Any]) -> dict[str, str | int | float]:
+        goals = fields["goals"]
+        shown: dict[str, str | int | float] = {
+            "steps": fields["steps"],
+            "steps/s": fields["steps_per_s"],
+            "simulated years": fields["simulated_years"],
+            "goals in a row": "-" if goals is None else goals,
+            "reward": fields["reward"],
+            "entropy": fields["entropy"],
+            "KL": fields["kl"],
+            "learning rate": fields["learning_rate"],
+            "staleness": fields["staleness"],
+            "workers": fields["workers"],
+            "time": shown_duration(fields["elapsed_s"]),
+        }
+        left = self._left_s(fields["steps_per_s"])
+        if left is not None:
+            shown["time left"] = shown_duration(left)
+        return shown
+
+    def _left_s(self, steps_per_s: float) -> float | None:
+        plan, left = self._plan, []
+        if plan.seconds is not None:
+            left.append(plan.seconds - self._elapsed_s)
+        if plan.steps is not None and steps_per_s > 0:
+            left.append((plan.steps - self._learner.steps) / steps_per_s)
+        return min(left) if left else None
+
+    def _tell_status(self, events: Events, training: Training) -> None:
+        workers = [dataclasses.asdict(view) for view in training.endpoint.workers()]
+        events.emit("status", steps=self._learner.steps, version=self._learner.version, workers=workers)
+
+    def _warn(self, events: Events, message: str) -> None:
+        messages.warning(message)
+        events.emit("warning", message=message)
+
+    def _save(self, events: Events) -> None:
+        self._saved_at = time.monotonic()
+        learner = self._learner
+        path = self._folder.checkpoints / checkpoint.name_of(learner.version)
+        checkpoint.write(
+            path,
+            profile=self._profile,
+            digest=self._loaded.digest,
+            progress=checkpoint.Progress(
+                version=learner.version,
+                steps=learner.steps,
+                seconds=self._seconds_before + self._elapsed_s,
+                learning_rate=learner.learning_rate,
+            ),
+            tensors=learner.state(),
+            program=dexctl.__version__,
+        )
+        for old in checkpoint.listed(self._folder.path)[: -self._profile.run.keep_checkpoints]:
+            old.unlink(missing_ok=True)
+        events.emit("checkpoint", path=str(path), version=learner.version, steps=learner.steps)
+        try:
+            draw_curve(self._folder.events_path, self._folder.path / CURVE)
+        except DexctlError as error:
+            # A picture is not worth a run.
+            self._warn(events, str(error))

@@ -1,0 +1,70 @@
+"""One rollout worker from start to end: connection, events, signals."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from dexctl.console.events import Events
+from dexctl.console.output import Output
+from dexctl.console.progress import Progress
+from dexctl.console.signals import Signals
+from dexctl.profile.load import Loaded, load
+from dexctl.rollout.collector import Clocks
+from dexctl.rollout.worker import work
+from dexctl.wire.keys import worker_keys
+from dexctl.wire.worker import Dismissed, WorkerEndpoint
+
+# Heartbeats until the optimizer's own profile is known.
+_UNTIL_WELCOME = "block"
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkerPlan:
+    """What a worker was asked for; see the options of ``dexctl rollout-worker``."""
+
+    connect: tuple[str, ...]
+    loaded: Loaded | None
+    threads: int
+    name: str | None
+    timeout_s: float
+    segments_per_version: int
+    key: Path | None
+    server_key: Path | None
+    dumps: Path
+
+
+def run_worker(plan: WorkerPlan, output: Output) -> None:
+    """Works until the optimizer says that the training is over, or a signal.
+
+    Raises:
+        UnavailableError, TemporaryError, ProtocolError, RefusedError: no optimizer, none any more,
+            one that does not fit, one that refuses.
+        Stopped: a signal.
+    """
+    keys = worker_keys(plan.key, plan.server_key) if plan.key and plan.server_key else None
+    wire = (plan.loaded or load(_UNTIL_WELCOME)).profile.wire
+    digest = plan.loaded.digest if plan.loaded else ""
+    with (
+        Signals() as signals,
+        Events("rollout-worker", output.event_stream(), profile_digest=digest) as events,
+        Progress("rollout-worker", quiet=output.quiet) as progress,
+        WorkerEndpoint(
+            plan.connect, digest, wire, keys, plan.timeout_s, plan.name, wakeup_fd=signals.fileno()
+        ) as endpoint,
+    ):
+        try:
+            welcome = endpoint.join()
+            events.emit("ready", worker=welcome.worker_index, profile=welcome.digest)
+
+            def on_segment(version: int, clocks: Clocks) -> None:
+                steps = welcome.layout.steps * welcome.layout.environments
+                progress.update({"policy": version, "steps/s": steps / clocks.total})
+                signals.raise_if_stopped()
+
+            work(endpoint, welcome, plan.threads, plan.segments_per_version, on_segment, plan.dumps)
+        except Dismissed:
+            return
+        except InterruptedError:
+            signals.raise_if_stopped()
+            raise

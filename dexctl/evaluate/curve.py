@@ -1,0 +1,85 @@
+"""Learning curves: goals in a row against wall time, environment steps and simulated years (Figures 8 to 10)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dexctl.errors import CreateError, DataError
+
+_AXES = (
+    ("elapsed_s", 1.0 / 3600.0, "hours"),
+    ("steps", 1e-6, "million environment steps"),
+    ("simulated_years", 1.0, "simulated years"),
+)
+
+
+def read_iterations(events: Path) -> list[dict[str, Any]]:
+    """The ``iteration`` events of a run, in order; a torn last line is passed over.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        lines = events.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{events}: {error}") from error
+    found = []
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(event, dict) and event.get("event") == "iteration":
+            found.append(event)
+    return found
+
+
+def draw_curve(events: Path, path: Path) -> None:
+    """Draws a run's learning curve; nothing where nothing was learned yet.
+
+    Raises:
+        DataError: the events cannot be read.
+        CreateError: the picture cannot be written.
+    """
+    draw_curves({path.parent.name: read_iterations(events)}, path)
+
+
+def draw_curves(runs: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None:
+    """Draws several runs into one picture, a colour each.
+
+    Args:
+        runs: iterations by name, as ``read_iterations`` gives them.
+
+    Raises:
+        CreateError: the picture cannot be written.
+    """
+    runs = {name: [row for row in rows if row.get("goals") is not None] for name, rows in runs.items()}
+    if not any(runs.values()):
+        return
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 3.6), dpi=110, layout="constrained")
+    axes = figure.subplots(1, len(_AXES), sharey=True)
+    for axis, (key, scale, label) in zip(axes, _AXES, strict=True):
+        for name, rows in runs.items():
+            axis.plot([row[key] * scale for row in rows], [row["goals"] for row in rows], label=name, linewidth=1.8)
+        axis.set_xlabel(label)
+        axis.grid(alpha=0.25, linewidth=0.6)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.set_ylim(bottom=0.0)
+        axis.set_xlim(left=0.0)
+    axes[0].set_ylabel("goals in a row, while training")
+    if len(runs) > 1:
+        axes[0].legend(frameon=False)
+    else:
+        figure.suptitle(next(iter(runs)), fontsize=10)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part.png")
+    try:
+        figure.savefig(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise CreateError(f"{path}: {error.strerror}", "Give a place that can be written to.") from error

@@ -1,0 +1,126 @@
+"""Trials as the paper scores them: goals reached in a row until a drop, a timeout, or enough of them (section 6.2)."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from dexctl import randomness
+from dexctl.physics.cpu import CpuPhysics
+from dexctl.policy.choosing import Chooser
+from dexctl.profile.schema import Profile
+from dexctl.reorient.environment import End, Environment
+from dexctl.reorient.observation import concatenate
+from dexctl.rollout.collector import sampling_noise
+from dexctl.scene.build import build_scene
+
+_TRIAL = randomness.stream("evaluate.trial")
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One trial.
+
+    Attributes:
+        goals: reached in a row; end: why it ended, as in ``End``.
+        seconds: simulated; goal_seconds: from each reached goal's draw to its reaching.
+    """
+
+    index: int
+    goals: int
+    end: str
+    seconds: float
+    goal_seconds: tuple[float, ...]
+
+
+def run_trials(
+    profile: Profile,
+    chooser: Callable[[int], Chooser],
+    count: int,
+    seed: int,
+    on_trial: Callable[[Trial], None] = lambda trial: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[Trial]:
+    """Runs trials; trial i depends on (seed, i) alone, whatever the batch and the number of threads.
+
+    Args:
+        chooser: makes the policy for so many rows.
+        on_trial: called as each trial ends, in the order they do.
+        stop: asked between steps; when true, the trials that ended so far are returned.
+
+    Returns:
+        Trials by index.
+    """
+    rows = min(profile.evaluate.batch, count)
+    scene = build_scene(profile)
+    physics = CpuPhysics(scene, rows, profile.physics)
+    env = Environment(profile, scene, physics, rows, profile.evaluate.goal_timeout_s, profile.evaluate.goals)
+    policy = chooser(rows)
+    keys = randomness.derive(randomness.key(seed).expand(count), _TRIAL, torch.arange(count))
+    index = torch.arange(rows)
+    waiting = iter(range(rows, count))
+    goal_seconds: list[list[float]] = [[] for _ in range(count)]
+    trials: list[Trial] = []
+    active = torch.arange(rows)
+    env.begin(active, keys[:rows])
+    policy.reset(active)
+    while len(active) and not stop():
+        observations = concatenate(env.observe(active), policy.observe) if policy.observe else torch.empty(0)
+        asked_s = (env.goal_steps[active] + 1) * env.control_period_s
+        step = env.step(policy.choose(observations, sampling_noise(env, active), active), active)
+        for row in torch.nonzero(step.reached).squeeze(1).tolist():
+            goal_seconds[int(index[active[row]])].append(float(asked_s[row]))
+        ended = torch.nonzero(step.end != End.RUNNING).squeeze(1)
+        begun: list[int] = []
+        for row in ended.tolist():
+            slot = int(active[row])
+            trial = int(index[slot])
+            trials.append(
+                Trial(
+                    index=trial,
+                    goals=int(step.goals[row]),
+                    end=End(int(step.end[row])).name.lower(),
+                    seconds=float(env.steps[slot] * env.control_period_s),
+                    goal_seconds=tuple(goal_seconds[trial]),
+                )
+            )
+            on_trial(trials[-1])
+            following = next(waiting, None)
+            if following is not None:
+                index[slot] = following
+                begun.append(slot)
+        if len(ended):
+            fresh = torch.tensor(begun, dtype=torch.int64)
+            running = torch.ones(len(active), dtype=torch.bool)
+            running[ended] = False
+            if begun:
+                env.begin(fresh, keys[index[fresh]])
+                policy.reset(fresh)
+            active = torch.cat((active[running], fresh)).sort().values
+    return sorted(trials, key=lambda trial: trial.index)
+
+
+def score(name: str, trials: Sequence[Trial]) -> dict[str, Any]:
+    """The paper's row of one policy: mean, sample standard deviation, median, sorted trials, ends.
+
+    A trial that ended by an error of the simulation is counted as such and is in no mean.
+    """
+    counted = [trial for trial in trials if trial.end != End.ERROR.name.lower()]
+    goals = sorted((trial.goals for trial in counted), reverse=True)
+    times = [second for trial in counted for second in trial.goal_seconds]
+    ends = {end.name.lower(): 0 for end in (End.DROP, End.TIMEOUT, End.FULL, End.ERROR)}
+    for trial in trials:
+        ends[trial.end] += 1
+    return {
+        "name": name,
+        "mean": statistics.fmean(goals) if goals else None,
+        "std": statistics.stdev(goals) if len(goals) > 1 else None,
+        "median": statistics.median(goals) if goals else None,
+        "trials": goals,
+        "ends": ends,
+        "time_per_goal_s": statistics.fmean(times) if times else None,
+    }

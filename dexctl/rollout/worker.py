@@ -1,0 +1,65 @@
+"""A rollout worker: fetch the newest policy, act for a segment, send it, again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import torch
+
+from dexctl.policy.weights import from_arrays
+from dexctl.profile import schema
+from dexctl.rollout.collector import Clocks, Collector
+from dexctl.wire.worker import Welcome, WorkerEndpoint
+
+
+def profile_of(welcome: Welcome, threads: int) -> schema.Profile:
+    """The optimizer's profile, with this machine's number of threads."""
+    profile = msgspec.json.decode(welcome.profile_json, type=schema.Profile)
+    return msgspec.structs.replace(profile, physics=msgspec.structs.replace(profile.physics, threads=threads))
+
+
+def work(
+    endpoint: WorkerEndpoint,
+    welcome: Welcome,
+    threads: int,
+    segments_per_version: int = 0,
+    on_segment: Callable[[int, Clocks], None] = lambda version, clocks: None,
+    dump_folder: Path | None = None,
+) -> None:
+    """Works until the endpoint says that it is over, by one of the exceptions it raises.
+
+    Args:
+        welcome: what the optimizer said at joining.
+        threads: of physics and of inference.
+        segments_per_version: wait for the next policy after so many; 0 never waits.
+        on_segment: called with the policy's version after each segment sent, and seconds by use.
+        dump_folder: where failing simulations are written down.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    collector = Collector(profile_of(welcome, threads), welcome.seed, welcome.worker_index, dump_folder)
+    version, sent, failures = 0, 0, 0
+    while True:
+        wanted = version + 1 if version == 0 or (segments_per_version and sent == segments_per_version) else None
+        newer = endpoint.parameters(wait_for=wanted)
+        if newer is not None:
+            version, arrays = newer
+            from_arrays(collector.actor, arrays)
+            sent = 0
+        collector.clocks = Clocks()
+        segment = collector.collect()
+        before = time.perf_counter()
+        report = {
+            "physics_s": collector.clocks.physics,
+            "inference_s": collector.clocks.inference,
+            "total_s": collector.clocks.total,
+            "failures": float(collector.physics.failures - failures),
+        }
+        failures = collector.physics.failures
+        endpoint.send(version, segment, report)
+        sent += 1
+        on_segment(version, collector.clocks)
+        collector.clocks.total += time.perf_counter() - before
