@@ -1,3 +1,4 @@
+import re
 import sys
 import sysconfig
 
@@ -20,14 +21,14 @@ def test_help_lists_every_command_with_its_line(shell):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_tells_what_the_list_says_and_every_option_in_words(shell, name):
-    told = shell(f"COLUMNS=200 dexctl {name} --help")
+    told = shell(f"dexctl {name} --help")
     assert (told.returncode, told.stderr) == (0, "")
-    lines = told.stdout.splitlines()
+    lines = re.sub(r"\n {8,}", "  ", told.stdout).splitlines()
     assert lines[0].startswith(f"Usage: dexctl {name} ")
     assert lines[2].strip() == COMMANDS[name].help
-    options = [line.strip().partition("  ")[2] for line in lines if line.startswith("  -")]
+    options = [line.strip() for line in lines if line.startswith("  -")]
     assert options
-    assert all(len(words.split()) > 2 for words in options)
+    assert [option for option in options if len(option.partition("  ")[2].split()) < 2] == []
 
 
 def test_help_has_a_short_flag_too(shell):
