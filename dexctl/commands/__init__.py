@@ -28,9 +28,14 @@ COMMANDS = {
         "Generate experience with the newest policy and send it to an optimizer.",
     ),
     "optimize": Entry("dexctl.commands.optimize:optimize", "Train a policy by PPO; the same command again resumes."),
-    "evaluate": Entry("dexctl.commands.evaluate:evaluate", "Score a policy by the goals it reaches in a row."),
+    "evaluate": Entry(
+        "dexctl.commands.evaluate:evaluate",
+        "Score policies by the goals they reach in a row until a drop, 80 s for one, or 50.",
+    ),
     "profile": Entry("dexctl.commands.profile:app", "List, show and check profiles."),
-    "inspect": Entry("dexctl.commands.inspect:inspect", "Tell what a file or folder of dexctl is."),
+    "inspect": Entry(
+        "dexctl.commands.inspect:inspect", "Tell what a file or folder of dexctl is, and whether it is whole."
+    ),
     "doctor": Entry(
         "dexctl.commands.doctor:doctor", "Tell what works on this machine, and the cure for what does not."
     ),

@@ -66,7 +66,7 @@ def run_simulate(plan: SimulatePlan, output: Output) -> None:
     Raises:
         CreateError, InputOutputError: an output cannot be written.
         UnavailableError: there is no display, or no renderer.
-        Stopped: a signal; what was filmed until then is kept.
+        Stopped: a signal; what was filmed until then is kept, no picture is painted.
     """
     check_simulate(plan)
     seconds = plan.seconds or (math.inf if plan.view else _UNWATCHED_S)
@@ -95,14 +95,20 @@ def run_simulate(plan: SimulatePlan, output: Output) -> None:
                 )
                 if (live and not live.show(moment)) or signals.stopped_by is not None:
                     break
+        if plan.video:
+            _made(plan.video, events, output)
+        # A portrait takes seconds: whoever stopped the play does not wait for it.
+        signals.raise_if_stopped()
         if plan.png and moment:
             write_whole(plan.png, encode_png(portrait(stage, moment, plan.camera)))
-        for path in filter(None, (plan.video, plan.png)):
-            events.emit("file", path=str(path))
-            output.made(path)
-        signals.raise_if_stopped()
+            _made(plan.png, events, output)
     if output.event_stream() is None:
         output.show({}, _table(episodes))
+
+
+def _made(path: Path, events: Events, output: Output) -> None:
+    events.emit("file", path=str(path))
+    output.made(path)
 
 
 def _open_view(plan: SimulatePlan, stage: Stage, events: Events, watching: contextlib.ExitStack) -> Live | None:

@@ -39,6 +39,15 @@ def write_failure(path: Path, model: mujoco.MjModel, state: np.ndarray, substeps
     save_file({"model": compiled, "state": np.ascontiguousarray(state)}, path, metadata=metadata)
 
 
+def is_failure(path: Path) -> bool:
+    """Whether a file is one that ``write_failure`` wrote."""
+    try:
+        with safe_open(path, "numpy") as file:
+            return (file.metadata() or {}).get("format") == FORMAT
+    except (SafetensorError, OSError):
+        return False
+
+
 def replay_failure(path: Path) -> dict[str, int]:
     """Steps a written simulation again and returns MuJoCo's warnings by name.
 

@@ -99,6 +99,21 @@ def load(name: str, settings: Sequence[str] = (), environment: Mapping[str, str]
     return Loaded(profile, name, origins, digest(profile))
 
 
+def adjust(profile: Profile, settings: Sequence[str], origin: str) -> Profile:
+    """Lays settings, and the environment's, over a profile that was already resolved, a checkpoint's say.
+
+    Args:
+        origin: where the profile came from, for messages.
+
+    Raises:
+        ProfileError: a setting is wrong.
+    """
+    layer = _with_settings(layers.flatten(_builtins(profile), origin), settings, None)
+    adjusted = Validator(layer, origin).profile(layers.nest(layer))
+    check(adjusted, {".".join(key): entry.origin for key, entry in layer.items()}, origin)
+    return adjusted
+
+
 def check_part(name: str, settings: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> None:
     """Checks a profile that others inherit: what it says must be right, what it leaves out is fine.
 

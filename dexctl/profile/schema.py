@@ -25,7 +25,7 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """A table of a profile: immutable, unknown keys refused."""
 
 
-class Joint(Table, frozen=True):
+class Joint(Table, frozen=True, kw_only=True):
     """One hinge of the hand.
 
     Attributes:
@@ -42,7 +42,7 @@ class Joint(Table, frozen=True):
     spring_reference_rad: float = 0.0
 
 
-class Actuator(Table, frozen=True):
+class Actuator(Table, frozen=True, kw_only=True):
     """One position servo: torque = gain * (target - angle), clipped to the force limit.
 
     Attributes:
@@ -58,7 +58,7 @@ class Actuator(Table, frozen=True):
     backlash_log: Range
 
 
-class Marker(Table, frozen=True):
+class Marker(Table, frozen=True, kw_only=True):
     """A motion-capture marker on a fingertip, and the box on the nail that hides it.
 
     Attributes:
@@ -71,7 +71,7 @@ class Marker(Table, frozen=True):
     occlusion_center_m: Vector
 
 
-class Hand(Table, frozen=True):
+class Hand(Table, frozen=True, kw_only=True):
     """The robot hand: its model, and what is edited into it.
 
     Attributes:
@@ -84,7 +84,7 @@ class Hand(Table, frozen=True):
 
     model: str
     gains: Literal["2018", "gym"]
-    dry_friction: bool
+    dry_friction: bool = True
     coupled_range_rad: Range
     coupled_difference_range_rad: Range
     coupled_damping: NonNegative
@@ -95,7 +95,7 @@ class Hand(Table, frozen=True):
     base_markers_m: dict[str, Vector]
 
 
-class Object(Table, frozen=True):
+class Object(Table, frozen=True, kw_only=True):
     """What the hand holds.
 
     Attributes:
@@ -118,7 +118,7 @@ class Object(Table, frozen=True):
     letters: str
 
 
-class Camera(Table, frozen=True):
+class Camera(Table, frozen=True, kw_only=True):
     """A fixed camera: pose in the world frame and vertical field of view."""
 
     position_m: Vector
@@ -126,7 +126,7 @@ class Camera(Table, frozen=True):
     vertical_fov_deg: Annotated[float, Meta(gt=0, lt=180)]
 
 
-class Physics(Table, frozen=True):
+class Physics(Table, frozen=True, kw_only=True):
     """How MuJoCo steps.
 
     Attributes:
@@ -144,7 +144,7 @@ class Physics(Table, frozen=True):
     dump_failures: Count
 
 
-class Task(Table, frozen=True):
+class Task(Table, frozen=True, kw_only=True):
     """Block reorientation: which goals, when one is reached, when an episode ends.
 
     Attributes:
@@ -177,7 +177,7 @@ class Task(Table, frozen=True):
     angular_velocity: Literal["quaternion", "vector"]
 
 
-class Reward(Table, frozen=True):
+class Reward(Table, frozen=True, kw_only=True):
     """What a step is worth.
 
     ``progress``: the angle to the goal before minus after, ``goal`` on reaching it, ``drop`` on dropping.
@@ -195,7 +195,7 @@ class Reward(Table, frozen=True):
     distance: float
 
 
-class Action(Table, frozen=True):
+class Action(Table, frozen=True, kw_only=True):
     """Discretized relative targets, smoothed.
 
     Attributes:
@@ -209,7 +209,7 @@ class Action(Table, frozen=True):
     range_fraction: Positive
 
 
-class Network(Table, frozen=True):
+class Network(Table, frozen=True, kw_only=True):
     """A policy or value network.
 
     Attributes:
@@ -226,7 +226,7 @@ class Network(Table, frozen=True):
     activation: Literal["relu", "elu"]
 
 
-class Policy(Table, frozen=True):
+class Policy(Table, frozen=True, kw_only=True):
     """Actor and critic, and how their inputs are normalized.
 
     Attributes:
@@ -241,7 +241,7 @@ class Policy(Table, frozen=True):
     clip_std: Positive
 
 
-class PPO(Table, frozen=True):
+class PPO(Table, frozen=True, kw_only=True):
     """Proximal policy optimization.
 
     Attributes:
@@ -278,7 +278,7 @@ class PPO(Table, frozen=True):
     autocast: Literal["auto", "bf16", "off"]
 
 
-class Rollout(Table, frozen=True):
+class Rollout(Table, frozen=True, kw_only=True):
     """How a worker gathers experience.
 
     Attributes:
@@ -290,7 +290,7 @@ class Rollout(Table, frozen=True):
     segment_steps: PositiveCount
 
 
-class Evaluate(Table, frozen=True):
+class Evaluate(Table, frozen=True, kw_only=True):
     """Trials, as the paper scores them.
 
     Attributes:
@@ -303,7 +303,7 @@ class Evaluate(Table, frozen=True):
     batch: PositiveCount
 
 
-class Wire(Table, frozen=True):
+class Wire(Table, frozen=True, kw_only=True):
     """Sockets between workers and optimizer.
 
     Attributes:
@@ -320,7 +320,7 @@ class Wire(Table, frozen=True):
     orphan_timeout_s: Positive
 
 
-class Run(Table, frozen=True):
+class Run(Table, frozen=True, kw_only=True):
     """One training run on one layout of machines.
 
     Attributes:
@@ -335,7 +335,7 @@ class Run(Table, frozen=True):
     keep_checkpoints: Annotated[int, Meta(ge=2)]
 
 
-class Profile(Table, frozen=True):
+class Profile(Table, frozen=True, kw_only=True):
     """A whole profile, resolved."""
 
     description: str

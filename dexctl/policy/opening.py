@@ -1,0 +1,79 @@
+"""From what a user names as a policy to something that chooses actions: a run, a checkpoint, a baseline."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from dexctl.errors import ProtocolError, UsageError
+from dexctl.policy import checkpoint
+from dexctl.policy.actor import Actor
+from dexctl.policy.choosing import Chooser, PolicyChooser, RandomChooser, ZeroChooser
+from dexctl.profile.schema import Profile
+from dexctl.reorient.action import num_actuators
+
+BASELINES = ("random", "zero")
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenPolicy:
+    """A policy ready to act.
+
+    Attributes:
+        name: as the user named it.
+        profile: what it acts in: the one asked for, or the one it was trained with.
+        chooser: makes its memory for so many rows.
+        steps: transitions it learned from; 0 for a baseline.
+    """
+
+    name: str
+    profile: Profile
+    chooser: Callable[[int], Chooser]
+    steps: int = 0
+
+
+def open_policy(name: str, profile: Profile | None, greedy: bool = False) -> OpenPolicy:
+    """Opens a policy.
+
+    Args:
+        name: ``random``, ``zero``, a run folder or a checkpoint.
+        profile: to act in; None for the one it was trained with.
+        greedy: the likeliest action in place of a sampled one.
+
+    Raises:
+        UsageError: a baseline without a profile.
+        MissingError, DataError, ProtocolError: no checkpoint, a damaged one, one that does not fit the profile.
+    """
+    if name in BASELINES:
+        if profile is None:
+            raise UsageError(f"--policy {name} needs --profile", "Name the task it is to be measured on.")
+        make = RandomChooser if name == "random" else ZeroChooser
+        bins = profile.action.bins
+        return OpenPolicy(name, profile, lambda rows: make(bins))
+    saved = checkpoint.read(Path(name))
+    profile = profile or saved.profile
+    _check_same_body(saved, profile)
+    actor = Actor(profile, num_actuators(profile))
+    checkpoint.load_into(actor, saved, "actor.")
+    observe = tuple(profile.policy.actor.observe)
+    return OpenPolicy(
+        name, profile, lambda rows: PolicyChooser(actor, observe, rows, greedy), saved.header.progress.steps
+    )
+
+
+def _check_same_body(saved: checkpoint.Checkpoint, profile: Profile) -> None:
+    trained = saved.profile
+    compared = (
+        ("hand.model", trained.hand.model, profile.hand.model),
+        ("hand.actuators", list(trained.hand.actuators), list(profile.hand.actuators)),
+        ("action.bins", trained.action.bins, profile.action.bins),
+        ("policy.actor.observe", trained.policy.actor.observe, profile.policy.actor.observe),
+        ("task.angular_velocity", trained.task.angular_velocity, profile.task.angular_velocity),
+    )
+    for key, was, wanted in compared:
+        if was != wanted:
+            raise ProtocolError(
+                f"{saved.path}: trained with {key} = {was}, the profile has {wanted}",
+                "Leave --profile away, or use one that the policy fits.",
+            )
