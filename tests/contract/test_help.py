@@ -25,7 +25,8 @@ def test_a_command_tells_what_the_list_says_and_every_option_in_words(shell, nam
     assert (told.returncode, told.stderr) == (0, "")
     lines = re.sub(r"\n {8,}", "  ", told.stdout).splitlines()
     assert lines[0].startswith(f"Usage: dexctl {name} ")
-    assert lines[2].strip() == COMMANDS[name].help
+    paragraph = lines[2 : lines.index("", 2)]
+    assert " ".join(map(str.strip, paragraph)) == COMMANDS[name].help
     options = [line.strip() for line in lines if line.startswith("  -")]
     assert options
     assert [option for option in options if len(option.partition("  ")[2].split()) < 2] == []
