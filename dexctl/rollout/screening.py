@@ -20,7 +20,7 @@ from dexctl.scene.video import VideoWriter
 _FRAMES_PER_S = 25
 _FILM_SIZE = (960, 600)
 _PORTRAIT_SIZE = (1200, 750)
-_PORTRAIT_SHADOWS = 32
+_PORTRAIT_SHADOWS = 24
 # A live view that fell behind by more than this goes on from now, in place of running after.
 _PATIENCE_S = 0.5
 

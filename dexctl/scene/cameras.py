@@ -83,7 +83,7 @@ def _add_lights(spec: mujoco.MjSpec) -> None:
     spec.visual.headlight.ambient = [0.30, 0.30, 0.31]
     spec.visual.headlight.diffuse = [0.20, 0.20, 0.20]
     spec.visual.headlight.specular = [0.0, 0.0, 0.0]
-    spec.visual.quality.shadowsize = 4096
+    spec.visual.quality.shadowsize = 2048
     spec.visual.quality.offsamples = 4
     for name, place, diffuse, specular in (
         (KEY_LIGHT, (1.75, 0.05, 1.60), (0.66, 0.64, 0.61), 0.5),

@@ -33,7 +33,7 @@ class Painter:
         Args:
             width, height: px.
             shadow_samples: places of the key light averaged into one picture: 1 is fast and has
-                hard shadows, 32 makes a portrait.
+                hard shadows, 24 make a portrait.
 
         Raises:
             UnavailableError: this machine cannot draw.

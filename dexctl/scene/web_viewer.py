@@ -64,7 +64,8 @@ class WebViewer:
         self._handle = launch_thread.launch_thread(serve)
         answer = opened.get()
         if isinstance(answer, RuntimeError):
-            raise CreateError(f"port {port} of {_HOST}: {answer}", "Take another port, or 0 for any.") from answer
+            which = f"port {port} is" if port else "all ports from 8080 on are"
+            raise CreateError(f"{_HOST}: {which} in use", "Take another port, or 0 for any.") from answer
         self.url = f"http://{_HOST}:{answer}/"
         # Set here and not published: the viewer has the model already, and would reload its page.
         self._handle.model, self._handle.data = stage.model, stage.data
@@ -111,6 +112,8 @@ class _LoopbackViewer(web_viewer.WebViewer):
         # It greets on stdout, which is for data alone.
         with contextlib.redirect_stdout(io.StringIO()):
             super().__init__(config, endpoint, model=model, plugins=[panel], camera=camera)
+        # Its server listens a little later, in a thread; who connects before then is kept waiting, not refused.
+        self._http_sock.listen()
         self.port: int = self._http_port
 
     @property

@@ -137,7 +137,8 @@ def test_a_film_that_fails_leaves_the_old_one(tmp_path):
             film.add(np.zeros((64, 96, 3), np.uint8))
             raise KeyError
 
-    pytest.raises(KeyError, fail_half_way)
+    with pytest.raises(KeyError):
+        fail_half_way()
     assert path.read_bytes() == b"older"
     assert [file.name for file in tmp_path.iterdir()] == ["film.mp4"]
 
@@ -157,5 +158,6 @@ def test_an_encoder_that_dies_is_told_as_lost_output(tmp_path, monkeypatch):
             for _ in range(100):
                 film.add(np.zeros((480, 640, 3), np.uint8))
 
-    pytest.raises(InputOutputError, film_on)
+    with pytest.raises(InputOutputError):
+        film_on()
     assert not list(tmp_path.iterdir())
