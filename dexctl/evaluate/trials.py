@@ -70,7 +70,7 @@ def run_trials(
     policy.reset(active)
     while len(active) and not stop():
         observations = concatenate(env.observe(active), policy.observe) if policy.observe else torch.empty(0)
-        asked_s = (env.goal_steps[active] + 1) * env.control_period_s
+        asked_s = (env.goal_steps[active] + 1).double() * env.control_period_s
         step = env.step(policy.choose(observations, sampling_noise(env, active), active), active)
         for row in torch.nonzero(step.reached).squeeze(1).tolist():
             goal_seconds[int(index[active[row]])].append(float(asked_s[row]))

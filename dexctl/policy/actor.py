@@ -52,7 +52,7 @@ class Actor(Network):
             uniform: (B, A) in [0, 1), what the sampling draws from.
 
         Returns:
-            bins (B, A) int64, log-probability (B,), state after.
+            bins (B, A) int64, log-probability of each coordinate (B, A), state after.
         """
         logits, state = self.logits(observations.unsqueeze(0), state)
         bins, log_probability = distribution.sample(logits[0], uniform)

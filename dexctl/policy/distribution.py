@@ -16,14 +16,14 @@ def sample(logits: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
         uniform: (N, A) in [0, 1).
 
     Returns:
-        bins (N, A) int64 and the joint log-probability (N,).
+        bins (N, A) int64 and the log-probability of each coordinate (N, A).
     """
     log_probability = torch.log_softmax(logits, dim=-1)
     cumulative = log_probability.exp().cumsum(dim=-1)
     # The last sum may fall short of one by rounding; the draw is scaled to it.
     threshold = uniform.to(cumulative.dtype).unsqueeze(-1) * cumulative[..., -1:]
     bins = (cumulative <= threshold).sum(dim=-1).clamp_max(logits.shape[-1] - 1)
-    return bins, joint_log_probability(log_probability, bins)
+    return bins, log_probability_of(log_probability, bins)
 
 
 def greedy(logits: Tensor) -> Tensor:
@@ -31,9 +31,9 @@ def greedy(logits: Tensor) -> Tensor:
     return logits.argmax(dim=-1)
 
 
-def joint_log_probability(log_probability: Tensor, bins: Tensor) -> Tensor:
-    """Sum over coordinates of the log-probability of ``bins`` (..., A), from (..., A, K)."""
-    return log_probability.gather(-1, bins.unsqueeze(-1)).squeeze(-1).sum(dim=-1)
+def log_probability_of(log_probability: Tensor, bins: Tensor) -> Tensor:
+    """Log-probability of ``bins`` (..., A), coordinate by coordinate (..., A), from (..., A, K)."""
+    return log_probability.gather(-1, bins.unsqueeze(-1)).squeeze(-1)
 
 
 def entropy(log_probability: Tensor) -> Tensor:

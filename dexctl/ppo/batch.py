@@ -16,7 +16,7 @@ class Chunks:
 
     Attributes:
         actor_observation: (M, L, D); critic_observation: (M, L, E).
-        bins: (M, L, A) int64; log_probability, advantage, value_target: (M, L).
+        bins: (M, L, A) uint8; log_probability: (M, L, A); advantage, value_target: (M, L).
         fresh: (M, L) bool, an episode starts with the step.
         hidden, cell: (M, H) the policy's memory at the chunk's start; critic_hidden, critic_cell: the critic's.
     """

@@ -14,8 +14,8 @@ from dexctl.policy import checkpoint
 from dexctl.policy.actor import Actor, Critic
 from dexctl.policy.network import State
 from dexctl.policy.normalization import RunningNormalization
-from dexctl.ppo.advantage import generalized_advantage
-from dexctl.ppo.batch import Chunks, by_chunk, join
+from dexctl.ppo.batch import Chunks, join
+from dexctl.ppo.episodes import Appraised, EpisodeStream, advantages, chunks_of
 from dexctl.ppo.loss import normalized, policy_loss, value_loss
 from dexctl.profile import schema
 from dexctl.reorient.environment import End
@@ -57,6 +57,7 @@ class Learner:
         self.steps = 0
         self._seed = seed
         self._critic_state: dict[int, State] = {}
+        self._streams: dict[int, EpisodeStream] = {}
         self._chunks: list[Chunks] = []
         self._seen: list[tuple[Tensor, Tensor]] = []
 
@@ -85,52 +86,34 @@ class Learner:
         self._seen.append((tensors["actor_observation"], tensors["critic_observation"][:-1]))
         if self.actor.normalization.count == 0:
             self._normalize_anew()
-        self._chunks.append(self._appraise(tensors, worker))
+        appraised = self._appraise(tensors, worker)
+        if self.profile.ppo.whole_episodes:
+            stream = self._streams.setdefault(worker, EpisodeStream(self.profile.ppo))
+            self._chunks += [chunks for chunks in stream.add(appraised) if len(chunks)]
+        else:
+            self._chunks.append(chunks_of(appraised, advantages([appraised], self.profile.ppo), self.profile.ppo))
 
     @torch.no_grad()
-    def _appraise(self, segment: Mapping[str, Tensor], worker: int) -> Chunks:
-        """Values, advantages and chunks of one segment."""
-        ppo = self.profile.ppo
+    def _appraise(self, segment: Mapping[str, Tensor], worker: int) -> Appraised:
+        """The value of every state of a segment, and the critic's memory at the start of each chunk."""
+        chunk_steps = self.profile.ppo.chunk_steps
         fresh_TN, end_TN = segment["fresh"], segment["end"]
         observation = segment["critic_observation"]
         values, states = [], []
         state = self._critic_state.get(worker) or self.critic.initial_state(observation.shape[1])
-        for start in range(0, len(fresh_TN), ppo.chunk_steps):
+        for start in range(0, len(fresh_TN), chunk_steps):
             states.append(state)
-            stop = start + ppo.chunk_steps
+            stop = start + chunk_steps
             value, state = self.critic(observation[start:stop], state, fresh_TN[start:stop])
             values.append(value.squeeze(-1))
         self._critic_state[worker] = state
-        leaves_fresh = end_TN[-1:] != End.RUNNING
-        final, _ = self.critic(observation[-1:], state, leaves_fresh)
-        value_TN = self.value_scale.inverse(torch.cat(values))
-        final_N = self.value_scale.inverse(final[0, :, 0])
-        cut = (end_TN == End.TIMEOUT) | (end_TN == End.FULL) | (end_TN == End.ERROR)
-        advantage_TN = generalized_advantage(
-            segment["reward"],
-            value_TN,
-            final_N,
-            end_TN != End.RUNNING,
-            cut & ppo.bootstrap_timeouts,
-            ppo.discount,
-            ppo.gae_lambda,
-        )
-
-        def chunked(steps: Tensor) -> Tensor:
-            return by_chunk(steps, ppo.chunk_steps)
-
-        return Chunks(
-            actor_observation=chunked(segment["actor_observation"]),
-            critic_observation=chunked(observation[:-1]),
-            bins=chunked(segment["bins"]),
-            log_probability=chunked(segment["log_probability"]),
-            advantage=chunked(advantage_TN),
-            value_target=chunked(advantage_TN + value_TN),
-            fresh=chunked(fresh_TN),
-            hidden=segment["hidden"].flatten(0, 1),
-            cell=segment["cell"].flatten(0, 1),
-            critic_hidden=torch.cat([hidden for hidden, _ in states]),
-            critic_cell=torch.cat([cell for _, cell in states]),
+        final, _ = self.critic(observation[-1:], state, end_TN[-1:] != End.RUNNING)
+        return Appraised(
+            segment=segment,
+            value_TN=self.value_scale.inverse(torch.cat(values)),
+            final_value_N=self.value_scale.inverse(final[0, :, 0]),
+            critic_hidden=torch.stack([hidden for hidden, _ in states]),
+            critic_cell=torch.stack([cell for _, cell in states]),
         )
 
     def update(self, stop: Callable[[], bool] = lambda: False) -> Update:
@@ -176,10 +159,11 @@ class Learner:
         policy = policy_loss(
             logits,
             part.bins.transpose(0, 1).long(),
-            part.log_probability.T,
+            part.log_probability.transpose(0, 1),
             normalized(part.advantage).T,
             ppo.clip,
             ppo.entropy,
+            ppo.ratio,
         )
         target = self.value_scale(part.value_target.reshape(-1, 1)).reshape(part.value_target.shape)
         regression = value_loss(value.squeeze(-1), target.T)

@@ -249,6 +249,7 @@ class PPO(Table, frozen=True, kw_only=True):
         minibatches: parts that an epoch splits the batch into.
         epochs: passes over the batch; may be fractional, counted in whole minibatches.
         chunk_steps: length of the pieces that back-propagation through time sees.
+        ratio: what the clip bounds: the probability ratio of the whole action, or of each coordinate by itself.
         kl_low, kl_high: the learning rate grows below and shrinks above; 0 and 0 keep it fixed.
         entropy: weight of the entropy, summed over the action's coordinates.
         whole_episodes: advantages over whole episodes, not over segments cut at the batch's end.
@@ -263,6 +264,7 @@ class PPO(Table, frozen=True, kw_only=True):
     discount: Fraction
     gae_lambda: Fraction
     clip: Positive
+    ratio: Literal["joint", "coordinate"] = "joint"
     entropy: NonNegative
     value_weight: Positive
     learning_rate: Positive

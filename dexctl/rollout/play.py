@@ -84,7 +84,7 @@ def play(policy: Policy, seed: int, seconds: float = math.inf) -> Iterator[Momen
         env.begin(only, randomness.derive(randomness.key(seed), _TRIAL, index))
         chooser.reset(only)
         goal_seconds: list[float] = []
-        end = End.RUNNING
+        end, moment = End.RUNNING, None
         while end == End.RUNNING and steps_left > 0:
             before, goal = physics.qpos[0].numpy().copy(), env.goal[0].numpy().copy()
             asked_s = float(env.goal_steps[0] + 1) * env.control_period_s
@@ -99,10 +99,11 @@ def play(policy: Policy, seed: int, seconds: float = math.inf) -> Iterator[Momen
             if end != End.RUNNING:
                 ended = Episode(index, caption.goals, end.name.lower(), caption.time_s, tuple(goal_seconds))
             after = physics.qpos[0].numpy().copy()
-            yield Moment(before, after, goal, env.control_period_s, caption, ended)
-        if end != End.RUNNING:
+            moment = Moment(before, after, goal, env.control_period_s, caption, ended)
+            yield moment
+        if moment and moment.ended:
             for _ in range(round(_HOLD_S / env.control_period_s)):
-                yield Moment(after, after, goal, env.control_period_s, caption)
+                yield dataclasses.replace(moment, before=moment.after, ended=None)
         index += 1
 
 

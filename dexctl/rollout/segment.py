@@ -18,7 +18,8 @@ def segment_layout(profile: schema.Profile, num_actuators: int) -> Layout:
 
     ``critic_observation`` has one step more: the state that the segment leaves. ``fresh`` marks the
     steps that start an episode, ``end`` holds an ``End`` for those that finish one, ``goals`` how many
-    were reached by then. ``hidden`` and ``cell`` are the policy's memory at the start of each chunk.
+    were reached by then. ``log_probability`` is that of each coordinate of the action. ``hidden`` and
+    ``cell`` are the policy's memory at the start of each chunk.
     """
     time, count = profile.rollout.segment_steps, profile.rollout.environments
     actor, critic = actor_shape(profile, num_actuators), critic_shape(profile)
@@ -30,7 +31,7 @@ def segment_layout(profile: schema.Profile, num_actuators: int) -> Layout:
             ArrayLayout("actor_observation", "float32", ("T", "N", actor.inputs)),
             ArrayLayout("critic_observation", "float32", (time + 1, "N", critic.inputs)),
             ArrayLayout("bins", "uint8", ("T", "N", num_actuators)),
-            ArrayLayout("log_probability", "float32", ("T", "N")),
+            ArrayLayout("log_probability", "float32", ("T", "N", num_actuators)),
             ArrayLayout("reward", "float32", ("T", "N")),
             ArrayLayout("fresh", "bool", ("T", "N")),
             ArrayLayout("end", "uint8", ("T", "N")),
