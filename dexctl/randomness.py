@@ -70,7 +70,9 @@ def uniform(key: Tensor, count: int, dtype: torch.dtype = torch.float64) -> Tens
     """
     index = torch.arange(1, count + 1, device=key.device)
     bits = _mix(key[:, None] + index * _GOLDEN)
-    return (((bits >> 11) & _MASK_53).to(torch.float64) * (1.0 / (1 << 53))).to(dtype)
+    drawn = (((bits >> 11) & _MASK_53).to(torch.float64) * (1.0 / (1 << 53))).to(dtype)
+    # A shorter type rounds what is nearest to one up to one.
+    return drawn.clamp_max(1.0 - 0.5 * torch.finfo(dtype).eps)
 
 
 def normal(key: Tensor, count: int, dtype: torch.dtype = torch.float64) -> Tensor:
