@@ -60,17 +60,17 @@ def simulate(
     from dexctl.console.output import Output
     from dexctl.console.simulate_session import SimulatePlan, check_simulate, run_simulate
     from dexctl.errors import UsageError
-    from dexctl.policy.finding import BASELINES, find_policy
-    from dexctl.profile.load import load
+    from dexctl.policy.opening import BASELINES, open_policy
+    from dexctl.profile.load import adjust, load
 
     if where and not view:
         raise UsageError(f"'{where}' says where to watch, and nobody does", f"Give --view {where}.")
-    if settings and profile is None and policy not in BASELINES:
-        raise UsageError("--set changes a profile, and the policy's own is used as it is", "Give --profile too.")
-    name = profile or ("block" if policy in BASELINES else None)
-    loaded = load(name, settings or ()) if name else None
+    if profile or policy in BASELINES:
+        acting_in = load(profile or "block", settings or ()).profile
+    else:
+        acting_in = adjust(open_policy(policy, None).profile, settings or (), policy)
     plan = SimulatePlan(
-        policy=find_policy(policy, loaded.profile if loaded else None, greedy),
+        policy=open_policy(policy, acting_in, greedy),
         seed=seed,
         seconds=seconds,
         video=video,

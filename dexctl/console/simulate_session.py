@@ -14,7 +14,7 @@ from dexctl.console.output import Output, Table
 from dexctl.console.progress import Progress
 from dexctl.console.signals import Signals
 from dexctl.errors import CreateError, UsageError
-from dexctl.policy.finding import Policy
+from dexctl.policy.opening import OpenPolicy
 from dexctl.profile.load import digest
 from dexctl.rollout.play import Episode, Moment, play
 from dexctl.rollout.screening import Film, Live, portrait
@@ -31,7 +31,7 @@ class SimulatePlan:
         seconds: of simulated time; None plays on while somebody watches, and 20 s otherwise.
     """
 
-    policy: Policy
+    policy: OpenPolicy
     seed: int
     seconds: float | None
     video: Path | None

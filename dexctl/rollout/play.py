@@ -11,7 +11,7 @@ import torch
 
 from dexctl import randomness
 from dexctl.physics.cpu import CpuPhysics
-from dexctl.policy.finding import Policy
+from dexctl.policy.opening import OpenPolicy
 from dexctl.reorient.environment import End, Environment, Step
 from dexctl.reorient.observation import concatenate
 from dexctl.rollout.collector import sampling_noise
@@ -67,7 +67,7 @@ class Moment:
     ended: Episode | None = None
 
 
-def play(policy: Policy, seed: int, seconds: float = math.inf) -> Iterator[Moment]:
+def play(policy: OpenPolicy, seed: int, seconds: float = math.inf) -> Iterator[Moment]:
     """Plays, as in an evaluation, until ``seconds`` of simulated time are over.
 
     Args:

@@ -50,7 +50,6 @@ def test_episodes_are_told_as_they_end(shell):
         ("simulate --png a.png --camera bottom", 64, "top, left, right, watch"),
         ("simulate --policy random --video none/a.mp4", 73, "none"),
         ("simulate --policy none", 66, "no such run or checkpoint"),
-        ("simulate --policy run --set run.seed=1", 64, "--profile"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is_made(shell, tmp_path, line, code, told):

@@ -4,11 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
-import torch
 
-from dexctl.errors import UsageError
 from dexctl.evaluate.trials import run_trials
-from dexctl.policy.finding import Policy, find_policy
+from dexctl.policy.opening import OpenPolicy, open_policy
 from dexctl.profile.load import load
 from dexctl.rollout.play import Moment, play
 from dexctl.rollout.screening import Film, Live
@@ -28,7 +26,7 @@ CAPTION = Caption(goals=1, goals_wanted=50, time_s=0.4, angle_rad=1.0)
 
 @pytest.fixture(scope="module")
 def policy():
-    return find_policy("random", load("block-yaw", EASY).profile)
+    return open_policy("random", load("block-yaw", EASY).profile)
 
 
 @pytest.fixture(scope="module")
@@ -80,22 +78,8 @@ def test_episodes_are_the_trials_of_an_evaluation_with_the_same_seed(policy, mom
         assert episode.goal_seconds == pytest.approx(trial.goal_seconds)
 
 
-def test_a_baseline_needs_a_profile():
-    with pytest.raises(UsageError, match="--profile"):
-        find_policy("zero", None)
-
-
-def test_baselines_choose_what_they_are_named_for():
-    profile = load("block-yaw").profile
-    uniform = torch.tensor([[0.0, 0.05, 0.5, 0.999]]).expand(3, 4)
-    zero = find_policy("zero", profile).chooser(3).choose(torch.empty(0), uniform, torch.arange(3))
-    assert (zero == profile.action.bins // 2).all()
-    drawn = find_policy("random", profile).chooser(3).choose(torch.empty(0), uniform, torch.arange(3))
-    assert drawn[0].tolist() == [0, 0, 5, 10]
-
-
 @pytest.fixture(scope="module")
-def stage(policy: Policy):
+def stage(policy: OpenPolicy):
     return Stage(policy.profile)
 
 
