@@ -56,6 +56,7 @@ class Learner:
         self.version = 1
         self.steps = 0
         self._seed = seed
+        self._bf16 = profile.ppo.autocast == "bf16" or (profile.ppo.autocast == "auto" and _has_bf16())
         self._critic_state: dict[int, State] = {}
         self._streams: dict[int, EpisodeStream] = {}
         self._chunks: list[Chunks] = []
@@ -154,10 +155,12 @@ class Learner:
     def _learn(self, part: Chunks) -> dict[str, float]:
         ppo = self.profile.ppo
         fresh = part.fresh.T
-        logits, _ = self.actor.logits(part.actor_observation.transpose(0, 1), (part.hidden, part.cell), fresh)
-        value, _ = self.critic(part.critic_observation.transpose(0, 1), (part.critic_hidden, part.critic_cell), fresh)
+        actor_seen, critic_seen = part.actor_observation.transpose(0, 1), part.critic_observation.transpose(0, 1)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._bf16):
+            logits, _ = self.actor.logits(actor_seen, (part.hidden, part.cell), fresh)
+            value, _ = self.critic(critic_seen, (part.critic_hidden, part.critic_cell), fresh)
         policy = policy_loss(
-            logits,
+            logits.float(),
             part.bins.transpose(0, 1).long(),
             part.log_probability.transpose(0, 1),
             normalized(part.advantage).T,
@@ -166,7 +169,7 @@ class Learner:
             ppo.ratio,
         )
         target = self.value_scale(part.value_target.reshape(-1, 1)).reshape(part.value_target.shape)
-        regression = value_loss(value.squeeze(-1), target.T)
+        regression = value_loss(value.float().squeeze(-1), target.T)
         self.optimizer.zero_grad(set_to_none=True)
         (policy.loss + ppo.value_weight * regression).backward()
         norm = torch.nn.utils.clip_grad_norm_([*self.actor.parameters(), *self.critic.parameters()], ppo.gradient_norm)
@@ -237,6 +240,11 @@ class Learner:
             self.actor.normalization.update(actor_seen)
             self.critic.normalization.update(critic_seen)
         self._seen = []
+
+
+def _has_bf16() -> bool:
+    # Without the instructions bfloat16 is emulated, and several times slower than float32.
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 def _tensor(array: np.ndarray) -> Tensor:
