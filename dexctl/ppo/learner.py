@@ -138,6 +138,8 @@ class Learner:
             rows.append(self._learn(batch.pick(pieces.pop())))
             if stop():
                 break
+        last = rows[-ppo.minibatches :]
+        self._adapt_rate(sum(row["kl"] for row in last) / len(last))
         residual = batch.advantage.var()
         explained = 1.0 - float(residual / batch.value_target.var().clamp_min(1e-8))
         self._normalize_anew()
@@ -174,18 +176,20 @@ class Learner:
         (policy.loss + ppo.value_weight * regression).backward()
         norm = torch.nn.utils.clip_grad_norm_([*self.actor.parameters(), *self.critic.parameters()], ppo.gradient_norm)
         self.optimizer.step()
-        kl = float(policy.kl)
-        self._adapt_rate(kl)
         return {
             "policy_loss": float(policy.loss.detach()),
             "value_loss": float(regression.detach()),
             "entropy": float(policy.entropy),
-            "kl": kl,
+            "kl": float(policy.kl),
             "clip_share": float(policy.clip_share),
             "gradient_norm": float(norm),
         }
 
     def _adapt_rate(self, kl: float) -> None:
+        """Keeps the divergence of an update's last pass inside the profile's band.
+
+        Once an update: within one, the first minibatches always diverge little and the last ones much.
+        """
         ppo = self.profile.ppo
         if ppo.kl_high == 0.0:
             return

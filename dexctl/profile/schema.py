@@ -250,7 +250,8 @@ class PPO(Table, frozen=True, kw_only=True):
         epochs: passes over the batch; may be fractional, counted in whole minibatches.
         chunk_steps: length of the pieces that back-propagation through time sees.
         ratio: what the clip bounds: the probability ratio of the whole action, or of each coordinate by itself.
-        kl_low, kl_high: the learning rate grows below and shrinks above; 0 and 0 keep it fixed.
+        kl_low, kl_high: the learning rate grows when an update diverges less, and shrinks when it diverges more;
+            0 and 0 keep it fixed.
         entropy: weight of the entropy, summed over the action's coordinates.
         whole_episodes: advantages over whole episodes, not over segments cut at the batch's end.
         bootstrap_timeouts: a timeout cuts the segment, not the return.
