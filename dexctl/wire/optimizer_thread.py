@@ -1,0 +1,377 @@
+"""The thread that owns an optimizer's socket.
+
+It answers heartbeats, checks segments and serves parameters while the process computes for
+minutes, so a busy optimizer is never taken for a dead one.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+import zmq
+
+from dexctl.profile import schema
+from dexctl.wire.arrivals import Arrival, Complaints, Joined, Lost, Segment, WorkerView
+from dexctl.wire.connections import FAILED, Connection, Connections
+from dexctl.wire.correspondence import Correspondence
+from dexctl.wire.credits import Credits
+from dexctl.wire.doorbell import Doorbell
+from dexctl.wire.editions import Editions
+from dexctl.wire.gate import Gate
+from dexctl.wire.layout import Layout
+from dexctl.wire.messages import (
+    WORKER_CONTROL_BYTES,
+    Fault,
+    Fetch,
+    Goodbye,
+    Have,
+    Hello,
+    Ping,
+    Refuse,
+    SegmentHeader,
+    Welcome,
+    decode_from_worker,
+)
+from dexctl.wire.roster import Roster, Session
+
+# A connection that has not said a proper hello after this is cut.
+HELLO_S = 10.0
+# How long a refused peer keeps its connection, so that the reason reaches it.
+FAREWELL_S = 0.3
+# How long the socket may go on sending after it is closed.
+LINGER_S = 0.3
+# Framing and encryption of one frame, at most.
+FRAME_OVERHEAD_BYTES = 64
+WAITING_ARRIVALS = 4096
+MESSAGES_A_TURN = 64
+
+
+class OptimizerThread(threading.Thread):
+    """Serves the workers of one optimizer.
+
+    Args:
+        context: its own, ended here.
+        server: a bound ROUTER.
+        connections: those of ``server``.
+        gate: answers handshakes, or None without encryption.
+        identity: digest of the profile, the profile as JSON, and the run's seed.
+        memory: identity of the shared memory that parameters are published in.
+
+    Attributes:
+        inbox: what arrived; the bell rings when it grows.
+        failure: what ended the thread, if anything did.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        server: zmq.Socket[bytes],
+        connections: Connections,
+        gate: Gate | None,
+        identity: tuple[str, bytes, int],
+        layout: Layout,
+        wire: schema.Wire,
+        memory: str,
+    ) -> None:
+        super().__init__(name="dexctl-wire", daemon=True)
+        self.instance = secrets.token_hex(16)
+        self.inbox: deque[Arrival] = deque()
+        self.bell = Doorbell()
+        self.failure: BaseException | None = None
+        self._context, self._server = context, server
+        self._connections, self._gate = connections, gate
+        self._digest, self._profile, self._seed = identity
+        self._layout, self._wire = layout, wire
+        self._roster = Roster(self._digest, layout, wire.orphan_timeout_s)
+        self._credits = Credits(wire.credits, (wire.buffer_mib << 20) // max(1, layout.num_bytes))
+        self._editions = Editions(memory)
+        self._out = Correspondence(server, self._roster, self._credits, self._editions)
+        self._complaints = Complaints()
+        self._commands: deque[Callable[[], None]] = deque()
+        self._commanded = Doorbell()
+        self._ended: list[tuple[Connection, int]] = []
+        self._failed_handshake = 0
+        self._stopping = False
+        self._interval_s = min(wire.heartbeat_s, 0.1)
+        self._ticked_s = self._spoke_s = time.monotonic()
+
+    def command(self, action: Callable[[], None]) -> None:
+        """Have the thread do something, soon."""
+        self._commands.append(action)
+        self._commanded.ring()
+
+    def stop(self) -> None:
+        """End the thread; a command."""
+        self._stopping = True
+
+    def publish(self, version: int, block: memoryview, shared: bool) -> None:
+        """Offer newer parameters; a command."""
+        self._editions.publish(version, block, shared)
+
+    def acknowledge(self, segment: Segment) -> None:
+        """Give a segment's credit back; a command."""
+        self._credits.acknowledge(segment.header.worker)
+        session = self._roster.of_worker(segment.header.worker)
+        if session and session.hello.incarnation == segment.incarnation:
+            session.outstanding.discard(segment.header.sequence)
+            self._out.taken(session, segment.header.sequence)
+
+    def dismiss(self, reason: str) -> None:
+        """Tell every worker that the training is over; a command."""
+        self._out.dismiss(reason)
+
+    def views(self) -> list[WorkerView]:
+        """Living workers, by index; may be called from any thread."""
+        now_s = time.monotonic()
+        views = [
+            WorkerView(
+                worker=session.index,
+                name=session.name,
+                host=session.hello.host,
+                pid=session.hello.pid,
+                address=session.connection.host if session.connection else "",
+                silent_s=now_s - session.heard_s,
+                segments=session.segments,
+                version=session.version,
+            )
+            for session in self._roster.living()
+        ]
+        return sorted(views, key=lambda view: view.worker)
+
+    def run(self) -> None:
+        """Serve until stopped."""
+        try:
+            self._serve()
+        except Exception as error:
+            self.failure = error
+        finally:
+            self._connections.close()
+            if self._gate:
+                self._gate.close()
+            self._server.close(linger=int(LINGER_S * 1000))
+            self._context.term()
+            self._commanded.close()
+            self.bell.ring()
+
+    def _serve(self) -> None:
+        monitor = self._connections.monitor
+        gate = self._gate.socket if self._gate else None
+        poller = zmq.Poller()
+        for source in (self._server, monitor, self._commanded.fileno(), *([gate] if gate else [])):
+            poller.register(source, zmq.POLLIN)
+        while not self._stopping:
+            wait_s = self._ticked_s + self._interval_s - time.monotonic()
+            ready = dict(poller.poll(max(0, int(wait_s * 1000) + 1)))
+            now_s = time.monotonic()
+            if self._commanded.fileno() in ready:
+                self._commanded.clear()
+                while self._commands:
+                    self._commands.popleft()()
+            if self._gate and gate in ready:
+                for address, reason in self._gate.answer():
+                    self._complaints.note(address, reason)
+            if monitor in ready:
+                self._watch(now_s)
+            emptied = self._server not in ready or self._receive(now_s)
+            # What a closed connection had delivered before counts, so it was read first.
+            while emptied and self._ended:
+                self._close(*self._ended.pop(), now_s)
+            if emptied and now_s - self._ticked_s >= self._interval_s:
+                self._tick(now_s)
+            self._out.speak(now_s)
+
+    def _watch(self, now_s: float) -> None:
+        for change in self._connections.changes(now_s):
+            if change.event & FAILED:
+                self._failed_handshake = change.event
+            elif change.event == zmq.EVENT_DISCONNECTED:
+                if change.connection:
+                    self._ended.append((change.connection, self._failed_handshake))
+                self._failed_handshake = 0
+
+    def _receive(self, now_s: float) -> bool:
+        for _ in range(MESSAGES_A_TURN):
+            try:
+                frames = self._server.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return True
+            connection = self._connections.of(frames[0])
+            if connection is None:
+                self._watch(now_s)
+                connection = self._connections.of(frames[0])
+            if connection:
+                connection.delivered += sum(len(frame) + FRAME_OVERHEAD_BYTES for frame in frames[1:])
+                if connection.doomed_s < float("inf"):
+                    continue
+            self._read(frames, connection, now_s)
+        return False
+
+    def _read(self, frames: list[zmq.Frame], connection: Connection | None, now_s: float) -> None:
+        route = frames[0].bytes
+        session = self._roster.of_route(route)
+        if session is None and connection is None:
+            # Closed since, or of a peer whose ZeroMQ is too old to name its connection: _guard will.
+            return
+        try:
+            if len(frames) < 2:
+                raise Fault("not a message of dexctl")
+            message = decode_from_worker(frames[1].buffer)
+            if isinstance(message, Hello):
+                if session or len(frames) > 2:
+                    raise Fault("a second hello over one connection")
+                self._greet(message, route, frames[1], connection, now_s)
+            elif session:
+                session.heard_s, session.confirmed = now_s, True
+                self._handle(session, message, frames[2:], now_s)
+            elif not (connection and connection.worker):
+                raise Fault("a message before the hello")
+        except Fault as fault:
+            self._refuse(fault, route, session, connection, now_s)
+
+    def _greet(self, hello: Hello, route: bytes, frame: zmq.Frame, connection: Connection | None, now_s: float) -> None:
+        user = ""
+        if self._gate:
+            user = str(frame.get("User-Id"))
+            if user.encode() not in self._gate.allowed.names:
+                raise Fault("this key is not allowed any more", 77)
+        before = self._roster.of_worker(hello.worker)
+        replaced = before.connection if before else None
+        session = self._roster.greet(hello, user, route, now_s)
+        if replaced and replaced is not connection:
+            replaced.cut()
+        session.connection = connection
+        if connection:
+            connection.worker = session.name
+        self._credits.join(session.name)
+        self._editions.join(session.name, hello.memory, now_s)
+        welcome = Welcome(
+            worker_index=session.index,
+            seed=self._seed,
+            instance=self.instance,
+            token=session.token,
+            profile_json=self._profile,
+            digest=self._digest,
+            layout=self._layout,
+            credits=self._out.grant(session.name),
+            received=session.received,
+            outstanding=sorted(session.outstanding),
+            version=self._editions.newest,
+        )
+        if self._out.send(session, welcome):
+            self._deliver(Joined(session.index, session.name, hello.host, hello.pid))
+
+    def _handle(
+        self,
+        session: Session,
+        message: Ping | SegmentHeader | Fetch | Have | Goodbye,
+        frames: list[zmq.Frame],
+        now_s: float,
+    ) -> None:
+        if isinstance(message, SegmentHeader):
+            if not self._credits.arrive(session.name):
+                raise Fault("a segment without a credit for it")
+            views = [frame.buffer for frame in frames]
+            arrays = self._roster.take(session, message, views, self._editions.newest)
+            self._deliver(Segment(session.index, session.hello.incarnation, message, arrays))
+            return
+        if frames:
+            raise Fault(f"{len(frames)} frames after a message that has none")
+        match message:
+            case Ping():
+                session.version = max(session.version, message.version)
+            case Fetch():
+                self._out.ask(session, message.version, message.offset)
+            case Have():
+                self._editions.have(session.name, message.version, message.shared, now_s)
+            case Goodbye():
+                self._lose(session, message.reason or "said goodbye", now_s)
+                self._roster.leave(session, now_s)
+
+    def _refuse(
+        self, fault: Fault, route: bytes, session: Session | None, connection: Connection | None, now_s: float
+    ) -> None:
+        host = connection.host if connection else "a closed connection"
+        self._complaints.note(f"{session.name} at {host}" if session else host, fault.reason)
+        self._out.send_to(route, Refuse(code=fault.code, reason=fault.reason[:1000]))
+        if connection:
+            connection.doomed_s = now_s + FAREWELL_S
+        if session:
+            self._roster.block(session, fault.reason)
+            session.connection = None
+            self._lose(session, f"refused: {fault.reason}", now_s)
+
+    def _close(self, connection: Connection, failed_handshake: int, now_s: float) -> None:
+        session = self._roster.of_worker(connection.worker) if connection.worker else None
+        if session and session.connection is connection:
+            if connection.established():
+                # The peer did not close it, so ZeroMQ did: it could not go on reading.
+                reason = f"broke the framing, or sent a frame of over {self._layout.largest_frame} bytes"
+                self._roster.block(session, reason)
+                self._complaints.note(f"{session.name} at {connection.host}", reason)
+            self._lose(session, "its connection closed", now_s)
+        elif failed_handshake and failed_handshake != zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+            self._complaints.note(connection.host, "no handshake as this optimizer asks for")
+        connection.cut()
+        connection.handle.close()
+
+    def _lose(self, session: Session, reason: str, now_s: float) -> None:
+        if session.route is None:
+            return
+        if session.connection:
+            session.connection.cut()
+        self._roster.lose(session, now_s)
+        self._credits.leave(session.name)
+        self._editions.leave(session.name)
+        self._deliver(Lost(session.index, session.name, reason))
+
+    def _tick(self, now_s: float) -> None:
+        # After a pause of our own (a stopped process, a suspended machine) nobody was silent.
+        pause_s = max(0.0, now_s - self._ticked_s - 2 * self._interval_s)
+        self._ticked_s = now_s
+        if self._gate:
+            removed = {key.decode() for key in self._gate.allowed.refresh()}
+            for session in self._roster.living():
+                if session.user in removed:
+                    self._lose(session, "its key was removed", now_s)
+            for fault in self._gate.allowed.faults:
+                self._complaints.note("the folder of allowed keys", fault)
+        for session in self._roster.living():
+            session.heard_s += pause_s
+            silent_s = now_s - session.heard_s
+            if silent_s > self._wire.timeout_s and session.connection:
+                silent_s = min(silent_s, session.connection.silent_s())
+            if silent_s > self._wire.timeout_s:
+                self._lose(session, f"silent for {silent_s:.1f} s", now_s)
+        self._roster.free_indices(now_s)
+        self._guard(now_s, pause_s)
+        for refused in self._complaints.due(now_s):
+            self._deliver(refused)
+        if now_s - self._spoke_s >= self._wire.heartbeat_s:
+            self._spoke_s = now_s
+            self._out.beat()
+
+    def _guard(self, now_s: float, pause_s: float) -> None:
+        slack = 1 << 20
+        allowance = self._wire.credits * self._layout.num_bytes * 101 // 100 + slack
+        for connection in self._connections.all():
+            connection.opened_s += pause_s
+            limit = allowance if connection.worker else slack + WORKER_CONTROL_BYTES
+            complaint = ""
+            if connection.undelivered() > limit:
+                complaint = "a message without an end"
+            elif not connection.worker and now_s - connection.opened_s > HELLO_S:
+                complaint = f"no hello in {HELLO_S:.0f} s"
+            if complaint and connection.doomed_s == float("inf"):
+                self._complaints.note(connection.host, complaint)
+                connection.doomed_s = now_s
+            if now_s >= connection.doomed_s:
+                connection.cut()
+
+    def _deliver(self, arrival: Arrival) -> None:
+        if len(self.inbox) < WAITING_ARRIVALS or isinstance(arrival, Segment):
+            self.inbox.append(arrival)
+            self.bell.ring()
