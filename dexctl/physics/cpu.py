@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dexctl.errors import DataError
-from dexctl.physics.failure import write_failure
+from dexctl.physics.failure import count_warnings_silently, write_failure
 from dexctl.profile import schema
 from dexctl.scene.build import Scene
 
@@ -36,6 +36,7 @@ class CpuPhysics:
         Args:
             dump_folder: where a failing simulation is written down, to be replayed; None for nowhere.
         """
+        count_warnings_silently()
         threads = physics.threads or len(os.sched_getaffinity(0))
         self.batch = mujoco.batch.Batch(scene.model, num_simulations, min(threads, num_simulations))
         self.num_simulations = num_simulations
@@ -79,7 +80,8 @@ class CpuPhysics:
         return failed
 
     def _failed(self, raised: np.ndarray) -> Tensor:
-        warned = self.batch.warning.any(axis=1)
+        # (N, kinds, 2): what a warning was last about, and how many there were.
+        warned = self.batch.warning[:, :, 1].any(axis=1)
         if not warned.any() and not len(raised):
             return torch.empty(0, dtype=torch.int64)
         warned[raised] = True
@@ -104,7 +106,7 @@ class CpuPhysics:
                 self.batch.get_model(int(sim)),
                 self._before[sim],
                 self._substeps,
-                self.batch.warning[sim],
+                self.batch.warning[sim, :, 1],
             )
         self._dumps_left -= min(self._dumps_left, len(failed))
         if not self._dumps_left:

@@ -15,6 +15,15 @@ from dexctl.errors import DataError
 FORMAT = "dexctl-failure"
 
 
+def count_warnings_silently() -> None:
+    """Leaves MuJoCo's warnings to its counters: its own handler writes a log where the process stands."""
+    mujoco.set_mju_user_warning(_hear_nothing)
+
+
+def _hear_nothing(warning: str) -> None:
+    pass
+
+
 def write_failure(path: Path, model: mujoco.MjModel, state: np.ndarray, substeps: int, warnings: np.ndarray) -> None:
     """Writes one simulation as it stood before the failing step.
 
@@ -23,7 +32,7 @@ def write_failure(path: Path, model: mujoco.MjModel, state: np.ndarray, substeps
         model: with the simulation's own fields (randomized masses and so on).
         state: the ``mjSTATE_INTEGRATION`` row, controls included.
         substeps: physics steps of the failing control step.
-        warnings: MuJoCo's counters by ``mjtWarning``.
+        warnings: MuJoCo's counters by ``mjtWarning``, (7,).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     size = mujoco.mj_sizeModel(model)
@@ -62,6 +71,7 @@ def replay_failure(path: Path) -> dict[str, int]:
         raise DataError(f"{path}: not a failure that dexctl wrote: {error}") from error
     if metadata.get("format") != FORMAT or metadata.get("mujoco") != mujoco.__version__:
         raise DataError(f"{path}: written by MuJoCo {metadata.get('mujoco')}, this is {mujoco.__version__}")
+    count_warnings_silently()
     model = mujoco.MjModel.from_binary_path("failure.mjb", {"failure.mjb": compiled.tobytes()})
     data = mujoco.MjData(model)
     mujoco.mj_setState(model, data, state, mujoco.mjtState.mjSTATE_INTEGRATION)
