@@ -92,7 +92,7 @@ def play(policy: OpenPolicy, seed: int, seconds: float = math.inf) -> Iterator[M
             step = env.step(chooser.choose(observations, sampling_noise(env), only), only)
             steps_left -= 1
             if step.reached[0]:
-                goal_seconds.append(asked_s)
+                goal_seconds.append(round(asked_s, 6))
             end = End(int(step.end[0]))
             caption = _caption(env, step, end, profile.evaluate.goals)
             ended = None
@@ -111,7 +111,7 @@ def _caption(env: Environment, step: Step, end: End, goals_wanted: int) -> Capti
     return Caption(
         goals=int(step.goals[0]),
         goals_wanted=goals_wanted,
-        time_s=float(env.steps[0]) * env.control_period_s,
+        time_s=round(float(env.steps[0]) * env.control_period_s, 6),
         angle_rad=float(step.angle_rad[0]),
         note=_NOTES[end],
     )
