@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -87,9 +88,15 @@ def rotate(q: Tensor, v: Tensor) -> Tensor:
 
 def cube_group(dtype: torch.dtype = torch.float64) -> Tensor:
     """The 24 rotations that map a cube onto itself, (24, 4), w >= 0."""
+    return torch.tensor(_cube_group(), dtype=dtype)
+
+
+@functools.cache
+def _cube_group() -> list[list[float]]:
+    # Found once: it takes as long as hundreds of simulations do for a step, and goals are drawn in every step.
     half = math.sqrt(0.5)
     quarter = torch.tensor(
-        [[1, 0, 0, 0], [half, half, 0, 0], [half, 0, half, 0], [half, 0, 0, half]], dtype=dtype
+        [[1, 0, 0, 0], [half, half, 0, 0], [half, 0, half, 0], [half, 0, 0, half]], dtype=torch.float64
     )
     found = [quarter[0]]
     for known in found:
@@ -97,4 +104,4 @@ def cube_group(dtype: torch.dtype = torch.float64) -> Tensor:
             candidate = canonical(multiply(turn, known))
             if all(float(angle(difference(candidate, other))) > 0.1 for other in found):
                 found.append(candidate)
-    return torch.stack(found)
+    return torch.stack(found).tolist()

@@ -170,3 +170,9 @@ def test_the_cube_has_24_rotations():
     assert float(nearest.max()) < 1e-7
     axes = rotation.rotate(cube[:, None], torch.eye(3, dtype=torch.float64)[None].expand(24, 3, 3))
     close(axes.abs().sum(dim=-1), torch.ones(24, 3, dtype=torch.float64))
+
+
+def test_what_a_caller_does_to_the_cube_s_rotations_stays_its_own():
+    rotation.cube_group()[0] = 7.0
+    assert float(rotation.cube_group()[0].norm()) == pytest.approx(1.0)
+    assert rotation.cube_group(torch.float32).dtype == torch.float32
