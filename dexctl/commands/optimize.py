@@ -33,6 +33,9 @@ def optimize(
         Path | None,
         typer.Option("--from", metavar="PATH", help="Begin a new run with the networks of a run or checkpoint."),
     ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write the figures for TensorBoard (an extra).")
+    ] = False,
     bind: Bind = "tcp://127.0.0.1:0",
     endpoint_file: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Write the endpoint there once it is bound.")
@@ -93,6 +96,7 @@ def optimize(
         start_from=start_from,
         seconds=None if minutes is None else 60.0 * minutes,
         steps=steps,
+        tensorboard=tensorboard,
     )
     with RunFolder(run, loaded, fresh) as folder:
         Session(folder, loaded, plan, Output(json, quiet)).train()

@@ -15,6 +15,7 @@ from dexctl.console.output import Output
 from dexctl.console.progress import Progress, shown_duration
 from dexctl.console.run_folder import RunFolder
 from dexctl.console.signals import Signals
+from dexctl.console.tensorboard import Board
 from dexctl.errors import DataError, DexctlError
 from dexctl.evaluate.curve import draw_curve
 from dexctl.policy import checkpoint
@@ -52,6 +53,7 @@ class Plan:
     start_from: Path | None
     seconds: float | None
     steps: int | None
+    tensorboard: bool
 
 
 class Session:
@@ -64,6 +66,7 @@ class Session:
         self._learner = Learner(self._profile, num_actuators(self._profile), self._profile.run.seed)
         self._seconds_before = 0.0
         self._warnings: list[str] = []
+        self._board = Board(folder.path) if plan.tensorboard else None
         self._restore()
         self._started = self._saved_at = time.monotonic()
 
@@ -110,6 +113,8 @@ class Session:
                 self._serve(events, signals, progress)
             finally:
                 self._save(events)
+                if self._board:
+                    self._board.close()
             signals.raise_if_stopped()
         self._output.made(folder.path)
 
@@ -161,6 +166,8 @@ class Session:
             if event == "iteration":
                 fields["elapsed_s"] = self._seconds_before + self._elapsed_s
                 progress.update(self._shown(fields))
+                if self._board:
+                    self._board.write(fields)
             elif event == "warning":
                 messages.warning(str(fields["message"]))
             events.emit(event, **fields)

@@ -97,14 +97,16 @@ class Network(nn.Module):
     def _remember(self, features: Tensor, state: State, fresh: Tensor | None) -> tuple[Tensor, State]:
         gates_TB = self.from_input(features)
         hidden, cell = state
+        size = self.shape.lstm
         outputs = []
         for t, gates in enumerate(gates_TB.unbind(0)):
             if fresh is not None:
                 keep = (~fresh[t]).to(hidden.dtype).unsqueeze(-1)
                 hidden, cell = hidden * keep, cell * keep
             gates = gates + self.from_hidden(hidden)
-            take, forget, show = gates.unflatten(-1, (4, -1))[..., (0, 1, 3), :].sigmoid().unbind(-2)
-            cell = forget * cell + take * gates.unflatten(-1, (4, -1))[..., 2, :].tanh()
+            # Rows of the weights: input, forget and output gates, then the candidate.
+            take, forget, show = gates[..., : 3 * size].sigmoid().chunk(3, dim=-1)
+            cell = torch.addcmul(forget * cell, take, gates[..., 3 * size :].tanh())
             hidden = show * cell.tanh()
             outputs.append(hidden)
         return torch.stack(outputs), (hidden, cell)
