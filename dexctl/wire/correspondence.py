@@ -16,7 +16,6 @@ from dexctl.wire.messages import (
     Alive,
     Announce,
     Credit,
-    Dismiss,
     Fault,
     FromOptimizer,
     Gone,
@@ -85,11 +84,6 @@ class Correspondence:
         """Tell every worker that the optimizer lives."""
         for session in self._roster.living():
             self.send(session, Alive())
-
-    def dismiss(self, reason: str) -> None:
-        """Tell every worker that the training is over."""
-        for session in self._roster.living():
-            self.send(session, Dismiss(reason=reason))
 
     def send(self, session: Session, message: FromOptimizer, body: memoryview | None = None) -> bool:
         """Send one message; whether it was taken."""

@@ -30,7 +30,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Text = Annotated[str, Meta(max_length=1024)]
 Token = Annotated[bytes, Meta(max_length=32)]
 Whole = Annotated[int, Meta(ge=0, le=2**62)]
-Numbers = Annotated[list[Whole], Meta(max_length=4096)]
+Numbers = Annotated[list[Whole], Meta(max_length=1 << 16)]
 Report = Annotated[dict[Name, float], Meta(max_length=64)]
 
 

@@ -162,11 +162,15 @@ class OptimizerEndpoint:
         return self._thread.views()
 
     def dismiss(self, reason: str) -> None:
-        """Tell every worker that the training is over and it may leave."""
+        """Tell every worker, now and later, that the training is over and it may leave.
+
+        Args:
+            reason: for the worker's own log, not empty.
+        """
         self._thread.command(partial(self._thread.dismiss, reason))
 
     def close(self) -> None:
-        """Stop serving; workers wait for another optimizer until they are orphans."""
+        """Stop serving; workers that were not dismissed wait for another until they are orphans."""
         self._thread.command(self._thread.stop)
         self._thread.join(timeout=5.0)
         self._thread.bell.close()

@@ -25,6 +25,7 @@ from dexctl.wire.gate import Gate
 from dexctl.wire.layout import Layout
 from dexctl.wire.messages import (
     WORKER_CONTROL_BYTES,
+    Dismiss,
     Fault,
     Fetch,
     Goodbye,
@@ -46,6 +47,9 @@ FAREWELL_S = 0.3
 LINGER_S = 0.3
 # Framing and encryption of one frame, at most.
 FRAME_OVERHEAD_BYTES = 64
+# How long an optimizer that is done waits for its workers to leave: a message that is under way
+# when a connection ends may be lost with it.
+DISMISSAL_S = 1.0
 WAITING_ARRIVALS = 4096
 MESSAGES_A_TURN = 64
 
@@ -86,6 +90,7 @@ class OptimizerThread(threading.Thread):
         self._connections, self._gate = connections, gate
         self._digest, self._profile, self._seed = identity
         self._layout, self._wire = layout, wire
+        self._largest_frame = max(layout.largest_frame, WORKER_CONTROL_BYTES)
         self._roster = Roster(self._digest, layout, wire.orphan_timeout_s)
         self._credits = Credits(wire.credits, (wire.buffer_mib << 20) // max(1, layout.num_bytes))
         self._editions = Editions(memory)
@@ -95,7 +100,8 @@ class OptimizerThread(threading.Thread):
         self._commanded = Doorbell()
         self._ended: list[tuple[Connection, int]] = []
         self._failed_handshake = 0
-        self._stopping = False
+        self._dismissal = ""
+        self._stop_s = float("inf")
         self._interval_s = min(wire.heartbeat_s, 0.1)
         self._ticked_s = self._spoke_s = time.monotonic()
 
@@ -105,8 +111,8 @@ class OptimizerThread(threading.Thread):
         self._commanded.ring()
 
     def stop(self) -> None:
-        """End the thread; a command."""
-        self._stopping = True
+        """End the thread, when all who were dismissed have left; a command."""
+        self._stop_s = time.monotonic() + (DISMISSAL_S if self._dismissal else 0.0)
 
     def publish(self, version: int, block: memoryview, shared: bool) -> None:
         """Offer newer parameters; a command."""
@@ -122,7 +128,9 @@ class OptimizerThread(threading.Thread):
 
     def dismiss(self, reason: str) -> None:
         """Tell every worker that the training is over; a command."""
-        self._out.dismiss(reason)
+        self._dismissal = reason
+        for session in self._roster.living():
+            self._out.send(session, Dismiss(reason=reason))
 
     def views(self) -> list[WorkerView]:
         """Living workers, by index; may be called from any thread."""
@@ -163,7 +171,7 @@ class OptimizerThread(threading.Thread):
         poller = zmq.Poller()
         for source in (self._server, monitor, self._commanded.fileno(), *([gate] if gate else [])):
             poller.register(source, zmq.POLLIN)
-        while not self._stopping:
+        while time.monotonic() < self._stop_s and (self._roster.living() or self._stop_s == float("inf")):
             wait_s = self._ticked_s + self._interval_s - time.monotonic()
             ready = dict(poller.poll(max(0, int(wait_s * 1000) + 1)))
             now_s = time.monotonic()
@@ -263,6 +271,8 @@ class OptimizerThread(threading.Thread):
         )
         if self._out.send(session, welcome):
             self._deliver(Joined(session.index, session.name, hello.host, hello.pid))
+        if self._dismissal:
+            self._out.send(session, Dismiss(reason=self._dismissal))
 
     def _handle(
         self,
@@ -306,16 +316,17 @@ class OptimizerThread(threading.Thread):
 
     def _close(self, connection: Connection, failed_handshake: int, now_s: float) -> None:
         session = self._roster.of_worker(connection.worker) if connection.worker else None
+        # When the peer did not close it, ZeroMQ did: it could not go on reading.
+        broken = f"broke the framing, or sent a frame of over {self._largest_frame} bytes"
         if session and session.connection is connection:
             if connection.established():
-                # The peer did not close it, so ZeroMQ did: it could not go on reading.
-                reason = f"broke the framing, or sent a frame of over {self._layout.largest_frame} bytes"
-                self._roster.block(session, reason)
-                self._complaints.note(f"{session.name} at {connection.host}", reason)
+                self._roster.block(session, broken)
+                self._complaints.note(f"{session.name} at {connection.host}", broken)
             self._lose(session, "its connection closed", now_s)
         elif failed_handshake and failed_handshake != zmq.EVENT_HANDSHAKE_FAILED_AUTH:
             self._complaints.note(connection.host, "no handshake as this optimizer asks for")
-        connection.cut()
+        elif not connection.worker and not failed_handshake and connection.established():
+            self._complaints.note(connection.host, broken)
         connection.handle.close()
 
     def _lose(self, session: Session, reason: str, now_s: float) -> None:

@@ -202,7 +202,6 @@ class WorkerThread(threading.Thread):
             self._endpoint = self._choice.choice(others)
             with self._lock:
                 self._outbox.move()
-        self._failures = 0
         self._opened_s = now_s
         self._socket, self._connections = self._open()
 
@@ -229,10 +228,11 @@ class WorkerThread(threading.Thread):
                 "Copy the worker's .key file into the optimizer's folder of allowed keys.",
             )
         elif change.event & FAILED:
+            # A connection may break in a handshake; another protocol is another on every try.
             self._failures += 1
-            if self._failures >= HANDSHAKES:
+            if self._failures >= HANDSHAKES or change.event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
                 self.ended = RefusedError(
-                    f"{self._endpoint} ends every handshake: its keys do not fit ours",
+                    f"no handshake with {self._endpoint}: its keys do not fit ours, or it is no optimizer",
                     "Check that both sides use keys, and that the optimizer's .key file is its own.",
                 )
 

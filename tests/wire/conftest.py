@@ -87,7 +87,9 @@ class Inbox:
             self.pump()
             return None
 
-        return wait_until(look, f"{count} {kind.__name__}; there are {[a for a in self.all if not isinstance(a, Segment)]}")
+        return wait_until(
+            look, f"{count} {kind.__name__}; there are {[a for a in self.all if not isinstance(a, Segment)]}"
+        )
 
     def tags(self):
         return [int(segment.arrays["tag"]) for segment in self.of(Segment)]
@@ -183,8 +185,9 @@ class Child:
 class Proxy:
     """A TCP link that can be cut, or made to swallow everything without a word."""
 
-    def __init__(self, endpoint, bytes_per_s=None):
+    def __init__(self, endpoint, bytes_per_s=None, keep=False):
         self.bytes_per_s = bytes_per_s
+        self.kept = [] if keep else None
         self.target = ("127.0.0.1", int(endpoint.rsplit(":", 1)[1]))
         self.server = socket.create_server(("127.0.0.1", 0))
         self.endpoint = f"tcp://127.0.0.1:{self.server.getsockname()[1]}"
@@ -213,6 +216,8 @@ class Proxy:
                     threading.Event().wait(len(data) / self.bytes_per_s)
                 target.sendall(data)
                 self.carried += len(data)
+                if self.kept is not None:
+                    self.kept.append(data)
         except OSError:
             pass
         for end in (source, target):

@@ -11,61 +11,61 @@ moves = st.lists(st.tuples(st.sampled_from("jlaks"), st.sampled_from("abcd")), m
 
 @given(moves)
 def test_no_worker_and_no_crowd_ever_holds_more_than_its_share(moves):
-    credits = Credits(EACH, TOTAL)
+    pool = Credits(EACH, TOTAL)
     granted, arrived, here = Counter(), Counter(), set()
     for move, worker in moves:
         if move == "j":
-            credits.join(worker)
+            pool.join(worker)
             granted[worker] = 0
             here.add(worker)
         elif move == "l":
-            credits.leave(worker)
+            pool.leave(worker)
             granted[worker] = 0
             here.discard(worker)
         elif move == "a":
             may = granted[worker] > 0
-            assert credits.arrive(worker) == may
+            assert pool.arrive(worker) == may
             granted[worker] -= may
             arrived[worker] += may
         elif move == "k" and arrived[worker]:
-            credits.acknowledge(worker)
+            pool.acknowledge(worker)
             arrived[worker] -= 1
-        granted.update(credits.grant())
+        granted.update(pool.grant())
         assert (granted + arrived).total() <= TOTAL
         for name in "abcd":
             assert granted[name] + arrived[name] <= EACH
             assert not granted[name] or name in here
     # Nothing leaks: when all is given back, there is as much as at first.
     for name in "abcd":
-        credits.leave(name)
+        pool.leave(name)
         for _ in range(arrived[name]):
-            credits.acknowledge(name)
+            pool.acknowledge(name)
     for name in "abcd":
-        credits.join(name)
-    assert sum(credits.grant().values()) == TOTAL
+        pool.join(name)
+    assert sum(pool.grant().values()) == TOTAL
 
 
 def test_scarce_credits_go_round():
-    credits = Credits(each=2, total=3)
+    pool = Credits(each=2, total=3)
     counts = Counter()
     for name in "abcde":
-        credits.join(name)
-    held = Counter(credits.grant())
+        pool.join(name)
+    held = Counter(pool.grant())
     for _ in range(500):
         worker = next(iter(held))
         held[worker] -= 1
         held += Counter()
-        assert credits.arrive(worker)
+        assert pool.arrive(worker)
         counts[worker] += 1
-        credits.acknowledge(worker)
-        held.update(credits.grant())
+        pool.acknowledge(worker)
+        held.update(pool.grant())
     assert max(counts.values()) - min(counts.values()) <= 2
 
 
 def test_a_segment_without_a_credit_is_told():
-    credits = Credits(each=1, total=9)
-    credits.join("a")
-    credits.grant()
-    assert credits.arrive("a")
-    assert not credits.arrive("a")
-    assert not credits.arrive("never joined")
+    pool = Credits(each=1, total=9)
+    pool.join("a")
+    pool.grant()
+    assert pool.arrive("a")
+    assert not pool.arrive("a")
+    assert not pool.arrive("never joined")

@@ -1,3 +1,5 @@
+import contextlib
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from dexctl.wire.messages import (
     WORKER_CONTROL_BYTES,
     Fault,
     Hello,
+    Message,
     Piece,
     Ping,
     SegmentHeader,
@@ -18,9 +21,7 @@ from dexctl.wire.messages import (
     encode,
 )
 
-HELLO = Hello(
-    worker="w", incarnation=1, token=b"", digest="", layout="", host="h", pid=1, memory="", sequence=0
-)
+HELLO = Hello(worker="w", incarnation=1, token=b"", digest="", layout="", host="h", pid=1, memory="", sequence=0)
 
 
 def read(data):
@@ -36,10 +37,8 @@ def test_what_is_encoded_is_decoded(message):
 def test_any_bytes_are_a_message_or_a_fault(data):
     for frame in (data, PREFIX + data, encode(HELLO)[:-5] + data):
         for decode in (decode_from_worker, decode_from_optimizer):
-            try:
-                decode(memoryview(frame))
-            except Fault as fault:
-                assert fault.reason
+            with contextlib.suppress(Fault):
+                assert isinstance(decode(memoryview(frame)), Message)
 
 
 def test_another_protocol_version_is_named():

@@ -7,7 +7,9 @@ from hypothesis.extra import numpy as npst
 from dexctl.wire.parameters import ALIGNMENT, Packing, unpack, version_of
 
 finite = npst.arrays(
-    np.float32, npst.array_shapes(min_dims=0, max_dims=3, min_side=0), elements={"allow_nan": False, "allow_infinity": False}
+    np.float32,
+    npst.array_shapes(min_dims=0, max_dims=3, min_side=0),
+    elements={"allow_nan": False, "allow_infinity": False},
 )
 
 

@@ -95,12 +95,12 @@ def test_a_segment_beyond_the_credits_is_refused(scene, arrays):
     _, stranger, inbox = scene
     inbox.acknowledge = False
     stranger.hello()
-    credits = stranger.hear(Welcome).credits
-    for sequence in range(credits + 1):
+    granted = stranger.hear(Welcome).credits
+    for sequence in range(granted + 1):
         stranger.segment(arrays(), sequence=sequence + 1)
     assert "without a credit" in stranger.hear(Refuse).reason
     inbox.wait(Lost)
-    assert len(inbox.of(Segment)) == credits
+    assert len(inbox.of(Segment)) == granted
 
 
 RUBBISH = {
@@ -150,7 +150,7 @@ def test_a_frame_larger_than_any_array_is_cut_off_and_named(scene, make_worker, 
     stranger.hello()
     token = stranger.hear(Welcome).token
     stranger.segment(frames=[bytes(1 << 20)])
-    assert "a frame of over 420 bytes" in inbox.wait(Refused)[0].reason
+    assert "a frame of over 65536 bytes" in inbox.wait(Refused)[0].reason
     again = make_stranger(optimizer.endpoint)
     again.hello(token=token)
     assert "refused before" in again.hear(Refuse).reason

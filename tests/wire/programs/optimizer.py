@@ -16,7 +16,8 @@ from dexctl.wire.optimizer import OptimizerEndpoint
 
 
 def say(event, **fields):
-    print(json.dumps({"event": event, **fields}), flush=True)
+    sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
+    sys.stdout.flush()
 
 
 options = json.loads(sys.argv[1])

@@ -1,6 +1,6 @@
 """A worker that sends numbered segments, and says what befalls it in JSON lines.
 
-Options: endpoints, name, segments, elements (float32 numbers in each), orphan_timeout_s.
+Options: endpoints, name, segments, timeout_s, orphan_timeout_s.
 """
 
 import json
@@ -15,7 +15,8 @@ from dexctl.wire.worker import Dismissed, WorkerEndpoint
 
 
 def say(event, **fields):
-    print(json.dumps({"event": event, **fields}), flush=True)
+    sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
+    sys.stdout.flush()
 
 
 options = json.loads(sys.argv[1])
@@ -23,7 +24,7 @@ wire = Wire(
     credits=4,
     buffer_mib=64,
     heartbeat_s=0.1,
-    timeout_s=0.8,
+    timeout_s=options.get("timeout_s", 0.8),
     orphan_timeout_s=options.get("orphan_timeout_s", 20.0),
 )
 worker = WorkerEndpoint(
