@@ -62,6 +62,7 @@ def faults(profile: Profile) -> Iterator[Fault]:
     yield from _object(profile)
     yield from _cameras(profile)
     yield from _task(profile)
+    yield from _randomize(profile)
     yield from _networks(profile)
     yield from _optimization(profile)
     yield from _wire(profile)
@@ -132,6 +133,12 @@ def _task(profile: Profile) -> Iterator[Fault]:
         yield Fault("task.start_refresh", f"expected <= task.start_bank ({task.start_bank}), got {task.start_refresh}")
     if profile.reward.drop > 0:
         yield Fault("reward.drop", f"expected a number <= 0, got {profile.reward.drop}")
+
+
+def _randomize(profile: Profile) -> Iterator[Fault]:
+    least, most = profile.randomize.appearance.num_lights
+    if least > most:
+        yield Fault("randomize.appearance.num_lights", f"expected least <= most, got [{least}, {most}]")
 
 
 def _networks(profile: Profile) -> Iterator[Fault]:

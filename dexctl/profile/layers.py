@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import tomli
 
 from dexctl.errors import ProfileError
+from dexctl.profile.distribution import is_distribution
 
 
 class Entry(NamedTuple):
@@ -66,7 +67,7 @@ def read(path: Path) -> Layer:
 
 
 def lay(below: Mapping[tuple[str, ...], Entry], above: Mapping[tuple[str, ...], Entry]) -> Layer:
-    """Lays one layer over another: tables merge, anything else is replaced whole."""
+    """Lays one layer over another: tables merge, anything else, a distribution too, is replaced whole."""
     merged = dict(below)
     tables = _tables(merged)
     for key, entry in above.items():
@@ -82,7 +83,7 @@ def lay(below: Mapping[tuple[str, ...], Entry], above: Mapping[tuple[str, ...], 
 
 
 def flatten(table: Mapping[str, Any], origin: str, prefix: tuple[str, ...] = ()) -> Layer:
-    """Turns nested tables into a layer; an empty table stays as a value of its own.
+    """Turns nested tables into a layer; an empty table and a distribution stay as values of their own.
 
     Raises:
         ProfileError: a key holds a dot, which would make dotted keys ambiguous.
@@ -91,7 +92,7 @@ def flatten(table: Mapping[str, Any], origin: str, prefix: tuple[str, ...] = ())
     for name, value in table.items():
         if "." in name:
             raise ProfileError(f"{origin}: {'.'.join((*prefix, name))}: a key may not hold a dot")
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict) and value and not is_distribution(value):
             layer |= flatten(value, origin, (*prefix, name))
         else:
             layer[(*prefix, name)] = Entry(value, origin)

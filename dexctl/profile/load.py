@@ -13,6 +13,7 @@ import msgspec
 
 from dexctl.profile import layers
 from dexctl.profile.check import check
+from dexctl.profile.distribution import is_distribution
 from dexctl.profile.schema import Profile
 from dexctl.profile.settings import OPTION, VARIABLE, parse_settings, split_variable
 from dexctl.profile.validate import Validator
@@ -176,7 +177,10 @@ def _builtins(profile: Profile) -> dict[str, Any]:
 def _dotted(table: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     keys: list[tuple[str, ...]] = []
     for name, value in table.items():
-        keys += _dotted(value, (*prefix, name)) if isinstance(value, Mapping) else [(*prefix, name)]
+        if isinstance(value, Mapping) and not is_distribution(value):
+            keys += _dotted(value, (*prefix, name))
+        else:
+            keys.append((*prefix, name))
     return keys
 
 

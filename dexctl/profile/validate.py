@@ -11,6 +11,7 @@ import msgspec
 from msgspec import inspect
 
 from dexctl.errors import ProfileError
+from dexctl.profile.distribution import WrongValue, bounds_of, describe_bounds, is_distribution, parse
 from dexctl.profile.layers import Entry, near
 from dexctl.profile.schema import Profile, Table
 
@@ -67,6 +68,13 @@ class Validator:
             if not isinstance(value, Mapping):
                 raise self._wrong(key, kind, value)
             return {name: self._any(item, get_args(kind)[1], (*key, name)) for name, item in value.items()}
+        bounds = bounds_of(kind)
+        if bounds is not None:
+            try:
+                return parse(value, bounds)
+            except WrongValue as error:
+                message = f"expected {error.expected}, got {shown(error.got)}{error.note}"
+                raise ProfileError(f"{self._blame(key)}: {message}", error.remedy) from None
         if not _finite(value):
             raise self._wrong(key, kind, value)
         try:
@@ -99,7 +107,8 @@ class Validator:
 
 def describe(kind: Any) -> str:
     """What a type of the schema expects, in words: ``a number > 0``, ``one of relu, elu``."""
-    return _describe(inspect.type_info(kind))
+    bounds = bounds_of(kind)
+    return _describe(inspect.type_info(kind)) if bounds is None else describe_bounds(bounds)
 
 
 def shown(value: object) -> str:
@@ -107,7 +116,8 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):
-        return "a table"
+        pairs = [f"{name} = {shown(item)}" for name, item in value.items()]
+        return f"{{ {', '.join(pairs)} }}" if is_distribution(value) else "a table"
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, list | tuple):

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dexctl.profile.distribution import is_distribution
+
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -18,7 +20,7 @@ def write_toml(tables: Mapping[str, Any], origins: Mapping[str, str], heading: s
     """Writes nested tables, each value with its origin as a comment.
 
     Args:
-        tables: texts, numbers, booleans, lists of them, and tables.
+        tables: texts, numbers, booleans, lists of them, distributions, and tables.
         origins: by dotted key.
         heading: first line, a comment.
     """
@@ -34,12 +36,12 @@ def toml_tables(
     """Every table that has values of its own, by dotted name, and its lines."""
     lines: list[str] = []
     for name, value in tables.items():
-        if not isinstance(value, Mapping):
+        if not _is_table(value):
             lines += _lines(name, value, origins.get(".".join((*key, name)), ""))
     if lines or not tables:
         yield ".".join(map(_key, key)), lines
     for name, value in tables.items():
-        if isinstance(value, Mapping):
+        if _is_table(value):
             yield from toml_tables(value, origins, (*key, name))
 
 
@@ -54,8 +56,14 @@ def toml_value(value: object) -> str:
             return f'"{"".join(map(_character, value))}"'
         case list() | tuple():
             return f"[{', '.join(map(toml_value, value))}]"
+        case Mapping():
+            return f"{{ {', '.join(f'{_key(name)} = {toml_value(item)}' for name, item in value.items())} }}"
         case _:
             raise AssertionError(f"a profile holds no {type(value).__name__}")
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, Mapping) and not is_distribution(value)
 
 
 def _lines(name: str, value: object, origin: str) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from dexctl.profile import schema
 from dexctl.profile.check import OBSERVATIONS
-from dexctl.profile.validate import describe
+from dexctl.profile.validate import describe, shown
 
 PAGE = (Path(__file__).parents[2] / "man" / "dexctl-profile.5").read_text().replace("\\-", "-")
 
@@ -21,6 +21,18 @@ TABLES = {
     "[task]": schema.Task,
     "[reward]": schema.Reward,
     "[action]": schema.Action,
+    "[randomize]": schema.Randomize,
+    "[randomize.physics]": schema.RandomizePhysics,
+    "[randomize.observation]": schema.RandomizeObservation,
+    "[randomize.unmodeled]": schema.RandomizeUnmodeled,
+    "[randomize.unmodeled.action_noise]": schema.ActionNoise,
+    "[randomize.unmodeled.delay]": schema.Delay,
+    "[randomize.unmodeled.backlash]": schema.Backlash,
+    "[randomize.unmodeled.timing]": schema.Timing,
+    "[randomize.unmodeled.marker_loss]": schema.MarkerLoss,
+    "[randomize.unmodeled.occlusion]": schema.Occlusion,
+    "[randomize.unmodeled.force]": schema.Force,
+    "[randomize.appearance]": schema.RandomizeAppearance,
     "[policy]": schema.Policy,
     "[policy.actor] and [policy.critic]": schema.Network,
     "[ppo]": schema.PPO,
@@ -40,12 +52,18 @@ def test_the_page_has_a_section_for_every_table_of_the_schema():
     assert set(TABLES.values()) == kinds - {schema.Table, schema.Profile}
 
 
+def spelled(default):
+    if isinstance(default, bool) or not isinstance(default, float):
+        return shown(default).strip('"')
+    return f"{default:g}"
+
+
 @pytest.mark.parametrize("title", TABLES)
 def test_a_section_has_every_key_with_its_type_and_default_and_no_other(title):
     types = get_type_hints(TABLES[title], include_extras=True)
     expected = {}
     for field in msgspec.structs.fields(TABLES[title]):
-        default = "" if field.required else f", default {field.default:g}"
+        default = "" if field.required else f", default {spelled(field.default)}"
         expected[field.name] = f"({describe(types[field.name])}{default})"
     lines = section(title).splitlines()
     given = {line[3:]: lines[index + 1] for index, line in enumerate(lines) if line.startswith(".B ")}

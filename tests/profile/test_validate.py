@@ -69,7 +69,7 @@ def test_the_file_at_fault_is_named_even_when_it_is_inherited(tmp_path):
 
 def test_an_empty_table_of_names_is_a_table(tmp_path):
     (tmp_path / "mine.toml").write_text(
-        'inherits = ["object/block", "task/reorient", "train/paper", "machine"]\n'
+        'inherits = ["object/block", "task/reorient", "randomize/none", "train/paper", "machine"]\n'
         'description = "no markers"\ncameras = {}\n[hand]\nmodel = "gymnasium-robotics"\ngains = "gym"\n'
         "coupled_range_rad = [0, 3]\ncoupled_difference_range_rad = [0, 1]\ncoupled_damping = 0\ncontact_margin_m = 0\n"
         "joints = {}\nactuators = {}\nfingertip_markers = {}\nbase_markers_m = {}\n"
