@@ -25,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: without the program's name; this process's when omitted.
     """
+    # Workers and optimizer share the cores: torch's threads must sleep while they wait for one
+    # another, or a busy neighbour makes them twice as slow. Read when torch is first imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     command = tree()
     try:
         if _COMPLETION in os.environ:
