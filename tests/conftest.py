@@ -1,8 +1,12 @@
-"""What every test shares: how long a property may take, and how it is searched."""
+"""What every test shares: how properties are searched, and how many threads torch takes."""
 
+import torch
 from hypothesis import settings
 
 # The first call of a test pays for imports, and this machine may be busy: time says nothing of a property.
 # The search is the same every time, so that the suite says the same of the same code.
 settings.register_profile("dexctl", deadline=None, derandomize=True)
 settings.load_profile("dexctl")
+
+# Tests are of small things, which threads only slow down, and the more so the busier the machine is.
+torch.set_num_threads(1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,10 @@ FORMAT = "dexctl-checkpoint"
 VERSION = 1
 SUFFIX = ".safetensors"
 CHECKPOINTS = "checkpoints"
+# Where header and checksum stand among the metadata of safetensors.
+_HEADER = "dexctl"
+_CHECKSUM = "checksum"
+_OLDER = "Take an older one of the run."
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +56,6 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     shapes: dict[str, list[int]]
     progress: Progress
-    checksum: str
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,10 +102,9 @@ def write(
         digest=digest,
         shapes={name: list(tensor.shape) for name, tensor in kept.items()},
         progress=progress,
-        checksum=_checksum(kept),
     )
-    metadata = {"dexctl": msgspec.json.encode(header).decode()}
-    write_whole(path, safetensors.torch.save(kept, metadata))
+    text = msgspec.json.encode(header).decode()
+    write_whole(path, safetensors.torch.save(kept, {_HEADER: text, _CHECKSUM: _checksum(text, kept)}))
 
 
 def read(path: Path) -> Checkpoint:
@@ -116,28 +118,30 @@ def read(path: Path) -> Checkpoint:
     path = newest(path)
     try:
         with safetensors.safe_open(path, "pt") as file:
-            text = (file.metadata() or {}).get("dexctl")
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise DataError(f"{path}: damaged, or not a checkpoint: {error}", "Take an older one of the run.") from error
-    header = _header(path, text)
-    if header.checksum != _checksum(tensors):
-        raise DataError(f"{path}: its checksum does not fit its content", "Take an older one of the run.")
+        raise DataError(f"{path}: damaged, or not a checkpoint: {error}", _OLDER) from error
+    header = _header(path, metadata.get(_HEADER, "null"), metadata.get(_CHECKSUM), tensors)
     return Checkpoint(path=path, header=header, tensors=tensors)
 
 
-def _header(path: Path, text: str | None) -> Header:
+def _header(path: Path, text: str, checksum: str | None, tensors: Mapping[str, Tensor]) -> Header:
     try:
-        raw: Any = json.loads(text or "null")
-        if not isinstance(raw, dict) or raw.get("format") != FORMAT:
-            raise DataError(f"{path}: a safetensors file, but no checkpoint of dexctl")
-        if raw.get("format_version") != VERSION:
-            raise ProtocolError(
-                f"{path}: format {raw.get('format_version')}, this program reads {VERSION}",
-                "Use the dexctl that wrote it.",
-            )
+        raw: Any = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}: damaged: its header is no JSON: {error}", _OLDER) from error
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+        raise DataError(f"{path}: a safetensors file, but no checkpoint of dexctl")
+    if raw.get("format_version") != VERSION:
+        raise ProtocolError(
+            f"{path}: format {raw.get('format_version')}, this program reads {VERSION}", "Use the dexctl that wrote it."
+        )
+    if checksum != _checksum(text, tensors):
+        raise DataError(f"{path}: damaged: its checksum does not fit its content", _OLDER)
+    try:
         return msgspec.convert(raw, Header)
-    except (json.JSONDecodeError, msgspec.ValidationError) as error:
+    except msgspec.ValidationError as error:
         raise ProtocolError(
             f"{path}: its header does not fit this program: {error}", "Use the dexctl that wrote it."
         ) from error
@@ -170,6 +174,32 @@ def name_of(version: int) -> str:
     return f"{version:08d}{SUFFIX}"
 
 
+def check_networks(saved: Checkpoint, profile: Profile, roles: Sequence[str]) -> None:
+    """Compares what the shapes of weights do not show: what a network sees and how it computes.
+
+    Args:
+        roles: ``actor``, ``critic`` or both.
+
+    Raises:
+        ProtocolError: a profile wants another network than was saved; names the key.
+    """
+    was, wanted = saved.profile, profile
+    compared: list[tuple[str, Any, Any]] = [
+        ("task.angular_velocity", was.task.angular_velocity, wanted.task.angular_velocity),
+        ("policy.clip_std", was.policy.clip_std, wanted.policy.clip_std),
+    ]
+    for role in roles:
+        mine, theirs = getattr(was.policy, role), getattr(wanted.policy, role)
+        for key in ("observe", "kind", "activation"):
+            compared.append((f"policy.{role}.{key}", getattr(mine, key), getattr(theirs, key)))
+    for key, mine, theirs in compared:
+        if mine != theirs:
+            raise ProtocolError(
+                f"{saved.path}: trained with {key} = {mine}, the profile has {theirs}",
+                "Use the profile it was trained with.",
+            )
+
+
 def load_into(module: nn.Module, checkpoint: Checkpoint, prefix: str) -> None:
     """Loads the tensors below ``prefix`` into a module.
 
@@ -188,8 +218,8 @@ def load_into(module: nn.Module, checkpoint: Checkpoint, prefix: str) -> None:
     module.load_state_dict(checkpoint.module(prefix))
 
 
-def _checksum(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
+def _checksum(header: str, tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.blake2b(header.encode(), digest_size=16)
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -216,6 +216,7 @@ class Learner:
         Raises:
             ProtocolError: they are other networks.
         """
+        checkpoint.check_networks(saved, self.profile, ["actor", "critic"])
         for prefix, module in self._modules():
             checkpoint.load_into(module, saved, prefix)
 

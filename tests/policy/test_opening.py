@@ -1,0 +1,67 @@
+"""From what a user names to a policy: a run, a checkpoint or a baseline, and a reason when it does not fit."""
+
+import pytest
+import torch
+
+from dexctl.errors import MissingError, ProtocolError, UsageError
+from dexctl.policy import checkpoint
+from dexctl.policy.actor import Actor
+from dexctl.policy.opening import open_policy
+from dexctl.profile.load import digest
+
+PROGRESS = checkpoint.Progress(version=7, steps=123_456, seconds=60.5, learning_rate=3e-4)
+
+
+@pytest.fixture
+def saved(toy, tmp_path):
+    profile = toy()
+    actor = Actor(profile, 20, seed=3)
+    path = tmp_path / "p.safetensors"
+    tensors = {f"actor.{name}": value for name, value in actor.state_dict().items()}
+    checkpoint.write(path, profile=profile, digest=digest(profile), progress=PROGRESS, tensors=tensors, program="1")
+    return str(path), profile, actor
+
+
+def test_a_checkpoint_opens_with_its_own_profile(saved):
+    path, profile, actor = saved
+    policy = open_policy(path, None)
+    assert (policy.profile, policy.steps) == (profile, 123_456)
+    observations, uniform = torch.randn(3, 22), torch.rand(3, 20)
+    bins, _, _ = actor.act(observations, actor.initial_state(3), uniform)
+    assert torch.equal(policy.chooser(3).choose(observations, uniform, torch.arange(3)), bins)
+    assert policy.chooser(3).observe == tuple(profile.policy.actor.observe)
+
+
+@pytest.mark.parametrize("name", ["random", "zero"])
+def test_a_baseline_needs_a_profile(toy, name):
+    with pytest.raises(UsageError, match="--profile"):
+        open_policy(name, None)
+    policy = open_policy(name, toy())
+    assert (policy.name, policy.steps) == (name, 0)
+    assert policy.chooser(4).choose(torch.empty(0), torch.rand(4, 20), torch.arange(4)).shape == (4, 20)
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        ('hand.model="other-hand"', "hand.model = gymnasium-robotics, the profile has other-hand"),
+        ("action.bins=5", "action.bins = 11, the profile has 5"),
+        ('policy.actor.activation="relu"', "policy.actor.activation"),
+        ("policy.actor.lstm=7", r"actor\.from_hidden"),
+    ],
+)
+def test_a_policy_of_another_body_is_refused_with_what_differs(saved, toy, setting, named):
+    path, _, _ = saved
+    with pytest.raises(ProtocolError, match=named) as refused:
+        open_policy(path, toy("lstm", setting))
+    assert refused.value.code == 76
+
+
+def test_a_policy_of_the_same_body_acts_in_another_task(saved, toy):
+    path, _, _ = saved
+    assert open_policy(path, toy("lstm", 'task.goal="so3"', 'hand.gains="2018"')).profile.task.goal == "so3"
+
+
+def test_what_is_not_there_is_missing(toy):
+    with pytest.raises(MissingError, match="no-such"):
+        open_policy("no-such", toy())
