@@ -15,7 +15,7 @@ def evaluate(
         typer.Option(
             "--policy",
             metavar="PATH",
-            help="A run folder or a checkpoint; or 'random', or 'zero'; repeatable.",
+            help="A run, a checkpoint or a shipped policy; or 'random', or 'zero'; repeatable.",
             autocompletion=complete_runs,
         ),
     ],

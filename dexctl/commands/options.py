@@ -61,7 +61,7 @@ PolicyPath = Annotated[
     typer.Option(
         "--policy",
         metavar="PATH",
-        help="A run folder or a checkpoint; or 'random', or 'zero'.",
+        help="A run, a checkpoint or a shipped policy; or 'random', or 'zero'.",
         autocompletion=complete_runs,
     ),
 ]

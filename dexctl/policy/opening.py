@@ -6,14 +6,16 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from dexctl.errors import ProtocolError, UsageError
+from dexctl.errors import MissingError, ProtocolError, UsageError
 from dexctl.policy import checkpoint
 from dexctl.policy.actor import Actor
 from dexctl.policy.choosing import Chooser, PolicyChooser, RandomChooser, ZeroChooser
+from dexctl.profile.layers import shipped_folder
 from dexctl.profile.schema import Profile
 from dexctl.reorient.action import num_actuators
 
 BASELINES = ("random", "zero")
+_POLICIES = "policies"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +39,7 @@ def open_policy(name: str, profile: Profile | None, greedy: bool = False) -> Ope
     """Opens a policy.
 
     Args:
-        name: ``random``, ``zero``, a run folder or a checkpoint.
+        name: ``random``, ``zero``, a run folder, a checkpoint, or the name of a shipped policy.
         profile: to act in; None for the one it was trained with.
         greedy: the likeliest action in place of a sampled one.
 
@@ -51,7 +53,7 @@ def open_policy(name: str, profile: Profile | None, greedy: bool = False) -> Ope
         make = RandomChooser if name == "random" else ZeroChooser
         bins = profile.action.bins
         return OpenPolicy(name, profile, lambda rows: make(bins))
-    saved = checkpoint.read(Path(name))
+    saved = checkpoint.read(locate(name))
     profile = profile or saved.profile
     _check_same_body(saved, profile)
     checkpoint.check_networks(saved, profile, ["actor"])
@@ -61,6 +63,26 @@ def open_policy(name: str, profile: Profile | None, greedy: bool = False) -> Ope
     return OpenPolicy(
         name, profile, lambda rows: PolicyChooser(actor, observe, rows, greedy), saved.header.progress.steps
     )
+
+
+def shipped_policies() -> list[str]:
+    """Names of the trained policies that come with the profiles."""
+    folder = shipped_folder() / _POLICIES
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def locate(name: str) -> Path:
+    """The run or checkpoint of this name, or the shipped policy.
+
+    Raises:
+        MissingError: neither.
+    """
+    if Path(name).exists():
+        return Path(name)
+    if name in shipped_policies():
+        return shipped_folder() / _POLICIES / name
+    shipped = ", ".join(shipped_policies()) or "none"
+    raise MissingError(f"{name}: no such run or checkpoint, and no shipped policy", f"Shipped are: {shipped}.")
 
 
 def _check_same_body(saved: checkpoint.Checkpoint, profile: Profile) -> None:
