@@ -69,7 +69,8 @@ def run_trials(
     env.begin(active, keys[:rows])
     policy.reset(active)
     while len(active) and not stop():
-        observations = concatenate(env.observe(active), policy.observe) if policy.observe else torch.empty(0)
+        seen = env.perceive(env.observe(active), active) if policy.observe else {}
+        observations = concatenate(seen, policy.observe) if policy.observe else torch.empty(0)
         asked_s = (env.goal_steps[active] + 1).double() * env.control_period_s
         step = env.step(policy.choose(observations, sampling_noise(env, active), active), active)
         for row in torch.nonzero(step.reached).squeeze(1).tolist():

@@ -19,6 +19,7 @@ class Physics(Protocol):
         applied_force: (N, B, 6) force and torque on each body, world frame, N and N m.
         actuator_length: (N, A) rad, of the state after the last call.
         site_position: (N, S, 3) m, world frame, likewise.
+        sensor: (N, D) numbers of the scene's sensors, likewise.
         failures: how many simulations failed since the start; steps: how many control steps were taken.
     """
 
@@ -29,6 +30,7 @@ class Physics(Protocol):
     applied_force: Tensor
     actuator_length: Tensor
     site_position: Tensor
+    sensor: Tensor
     failures: int
     steps: int
 
@@ -49,4 +51,16 @@ class Physics(Protocol):
 
     def place(self, ids: Tensor, qpos: Tensor, qvel: Tensor) -> None:
         """Resets simulations ``ids`` (n,) to a state, clears what else they hold, computes their outputs."""
+        ...
+
+    def model_field(self, name: str) -> Tensor:
+        """A field of the model with a value for each simulation, (N, ...), live from now on.
+
+        Args:
+            name: as MuJoCo calls it, ``body_mass`` or ``opt.gravity``.
+        """
+        ...
+
+    def derive_constants(self, ids: Tensor) -> None:
+        """Computes again, for simulations ``ids`` (n,), what the engine derives from fields that were written."""
         ...

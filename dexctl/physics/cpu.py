@@ -47,6 +47,7 @@ class CpuPhysics:
         self.applied_force = self._state("xfrc_applied")
         self.actuator_length = self._output("actuator_length")
         self.site_position = self._output("site_xpos")
+        self.sensor = self._output("sensordata")
         self.failures = 0
         self.steps = 0
         self.seconds = 0.0
@@ -120,6 +121,14 @@ class CpuPhysics:
         self.qvel[ids] = qvel.to(self.qvel.dtype)
         self.batch.forward(which, stage=mujoco.mjtStage.mjSTAGE_POS.value)
         self.batch.warning[which] = 0
+
+    def model_field(self, name: str) -> Tensor:
+        """A field of the model with a value for each simulation, live; see ``Physics.model_field``."""
+        return torch.from_numpy(self.batch.expand(name))
+
+    def derive_constants(self, ids: Tensor) -> None:
+        """Computes again what MuJoCo derives from the model's fields; see ``Physics.derive_constants``."""
+        self.batch.set_const(ids.numpy())
 
 
 def _shared(array: np.ndarray) -> Tensor:

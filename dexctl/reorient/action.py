@@ -47,11 +47,18 @@ class MovingAverage:
 class RelativeTargets:
     """Targets = where the joints are now + a share of half their control range, clipped to it."""
 
-    def __init__(self, control_range_rad: Tensor, action: schema.Action) -> None:
-        """Args: control_range_rad: (A, 2)."""
+    def __init__(self, control_range_rad: Tensor, action: schema.Action, ranges_rad: Tensor | None = None) -> None:
+        """Takes the ranges.
+
+        Args:
+            control_range_rad: (A, 2) of the model; half of it is a full action, in every simulation.
+            ranges_rad: (N, A, 2) of each simulation, live, where they differ: targets are clipped to them.
+        """
         self.low, self.high = control_range_rad[:, 0], control_range_rad[:, 1]
         self._reach = 0.5 * action.range_fraction * (self.high - self.low)
+        self._ranges = ranges_rad
 
-    def __call__(self, action: Tensor, actuator_length: Tensor) -> Tensor:
-        """Actions (N, A) in [-1, 1] and current lengths (N, A) rad to targets (N, A) rad."""
-        return (actuator_length + action.clamp(-1.0, 1.0) * self._reach).clamp(self.low, self.high)
+    def __call__(self, action: Tensor, actuator_length: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
+        """Actions (n, A) in [-1, 1] and current lengths (n, A) rad of simulations ``rows`` to targets (n, A) rad."""
+        low, high = (self.low, self.high) if self._ranges is None else self._ranges[rows].unbind(-1)
+        return torch.clamp(actuator_length + action.clamp(-1.0, 1.0) * self._reach, low, high)

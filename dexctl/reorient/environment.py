@@ -11,6 +11,8 @@ from torch import Tensor
 from dexctl import randomness, rotation
 from dexctl.physics import Physics
 from dexctl.profile import schema
+from dexctl.randomize.observation import Reading
+from dexctl.randomize.randomization import Randomization
 from dexctl.reorient import observation
 from dexctl.reorient.action import MovingAverage, RelativeTargets, bin_values
 from dexctl.reorient.goals import next_goal
@@ -83,15 +85,20 @@ class Environment:
         self._num_bins = profile.action.bins
         control_range = torch.from_numpy(scene.model.actuator_ctrlrange.copy())
         self.num_actuators = len(control_range)
-        self._targets = RelativeTargets(control_range, profile.action)
+        self.randomization = Randomization(profile, scene, physics, num_environments)
+        dynamics = self.randomization.dynamics
+        self._targets = RelativeTargets(control_range, profile.action, dynamics.control_range)
         self._average = MovingAverage(num_environments, self.num_actuators, profile.action.average)
-        self._player = StartPlayer(physics, scene, profile.task, profile.action, profile.object.spawn_m)
+        self._noisy_average = MovingAverage(num_environments, self.num_actuators, profile.action.average)
+        self._player = StartPlayer(physics, scene, profile.task, profile.action, profile.object.spawn_m, dynamics)
         self._bank: StartBank | None = None
         self._spawn = torch.tensor(profile.object.spawn_m, dtype=torch.float64)
         self._joints = torch.from_numpy(scene.joint_qpos)
         self._joint_dofs = torch.from_numpy(scene.joint_dof)
         self._tips = torch.from_numpy(scene.fingertip_sites)
         self._base = torch.from_numpy(scene.base_sites)
+        self._seen_tips = torch.from_numpy(scene.seen_fingertip_sites)
+        self._seen_base = torch.from_numpy(scene.seen_base_sites)
 
         n = num_environments
         self.key = torch.zeros(n, dtype=torch.int64)
@@ -110,16 +117,20 @@ class Environment:
     def begin(self, ids: Tensor, key: Tensor) -> None:
         """Starts new episodes in simulations ``ids`` (n,) from keys (n,)."""
         self.key[ids] = key
+        self.randomization.prepare(ids, key)
         start_key = randomness.derive(key, _START)
         if self._bank is not None:
             self._bank.place(ids, start_key)
         else:
             self._player.play(ids, start_key)
+        self.randomization.begin(ids, key)
         self._average.reset(ids)
+        self._noisy_average.reset(ids)
         self._previous_action[ids] = 0.0
         self.steps[ids] = 0
         self.goals[ids] = 0
         self._draw_goals(ids)
+        self._sense(ids, first=True)
 
     def _draw_goals(self, ids: Tensor) -> None:
         current = self._object_orientation(ids)
@@ -138,10 +149,32 @@ class Environment:
         rows = torch.arange(self.num_environments) if ids is None else ids
         action = bin_values(bins, self._num_bins)
         self._previous_action[rows] = action
-        smooth = self._average.update(action, rows)
-        self.physics.ctrl[rows] = self._targets(smooth, self.physics.actuator_length[rows])
+        self._drive(rows, action)
         failed = self._advance(rows)
-        return self._score(rows, torch.isin(rows, failed))
+        step = self._score(rows, torch.isin(rows, failed))
+        self._sense(rows, first=False)
+        return step
+
+    def _drive(self, rows: Tensor, action: Tensor) -> None:
+        """From actions to targets, and what disturbs physics meanwhile, in the order of appendix C.2.9."""
+        effects, key, step = self.randomization, self.key[rows], self.steps[rows]
+        smooth = self._average.update(action, rows)
+        if effects.noise:
+            smooth = self._noisy_average.update(effects.noise.apply(rows, key, step, action), rows)
+        command = effects.transmit(rows, smooth)
+        self.physics.ctrl[rows] = self._targets(command, self.physics.actuator_length[rows], rows)
+        effects.disturb(rows, key, step)
+
+    def _sense(self, rows: Tensor, first: bool) -> None:
+        if not self.randomization.senses:
+            return
+        sites = self.physics.site_position[rows]
+        true = Reading(
+            observation.fingertips_in_frame(sites[:, self._seen_tips], sites[:, self._seen_base]),
+            self._object_position(rows) - self._spawn,
+            self._object_orientation(rows),
+        )
+        self.randomization.sense(rows, self.key[rows], self.steps[rows], true, first)
 
     def _advance(self, rows: Tensor) -> Tensor:
         if self._bank is None:
@@ -177,7 +210,7 @@ class Environment:
         return Step(torch.where(failed, 0.0, worth), end, reached, goals, after)
 
     def observe(self, ids: Tensor | None = None) -> dict[str, Tensor]:
-        """Everything the networks may see, by name (``observation.py``), each (n, size) float64."""
+        """Everything the networks may see, by name (``observation.py``), each (n, size) float64: the truth."""
         rows = torch.arange(self.num_environments) if ids is None else ids
         orientation = self._object_orientation(rows)
         goal = self.goal[rows]
@@ -202,6 +235,25 @@ class Environment:
             "action_average": self._average.value[rows],
             "previous_action": self._previous_action[rows],
             "time_left": left[:, None],
+        }
+
+    def perceive(self, truth: dict[str, Tensor], ids: Tensor | None = None) -> dict[str, Tensor]:
+        """What the policy sees in place of the truth: noisy readings, and the last ones where markers are hidden.
+
+        Args:
+            truth: what ``observe`` returned for the same simulations.
+            ids: (n,) the simulations, or None for all N.
+        """
+        if not self.randomization.senses:
+            return truth
+        rows = torch.arange(self.num_environments) if ids is None else ids
+        reading = self.randomization.reading(rows)
+        return {
+            **truth,
+            "fingertip_positions": reading.fingertips,
+            "object_position": reading.object_position,
+            "object_orientation": rotation.canonical(reading.object_orientation),
+            "relative_target_orientation": rotation.difference(self.goal[rows], reading.object_orientation),
         }
 
     def _object_position(self, rows: Tensor) -> Tensor:

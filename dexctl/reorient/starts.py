@@ -8,12 +8,14 @@ from torch import Tensor
 from dexctl import randomness, rotation
 from dexctl.physics import Physics
 from dexctl.profile import schema
+from dexctl.randomize.dynamics import Dynamics
 from dexctl.reorient.action import MovingAverage, RelativeTargets, bin_values
 from dexctl.reorient.goals import sample_orientation
 from dexctl.scene.build import Scene
 
 _PLACE = randomness.stream("start.place")
 _ACTION = randomness.stream("start.action")
+_PHYSICS = randomness.stream("start.physics")
 
 
 class StartPlayer:
@@ -31,23 +33,25 @@ class StartPlayer:
         task: schema.Task,
         action: schema.Action,
         spawn_m: schema.Vector,
+        dynamics: Dynamics,
     ) -> None:
+        """Args: dynamics: drawn with each start, so that the object settles under the physics it keeps."""
         count = physics.num_simulations
         self._physics = physics
         self._scene = scene
         self._task = task
         self._num_bins = action.bins
         control_range = torch.from_numpy(scene.model.actuator_ctrlrange.copy())
-        self._targets = RelativeTargets(control_range, action)
+        self._targets = RelativeTargets(control_range, action, dynamics.control_range)
+        self._dynamics = dynamics
         self._average = MovingAverage(count, len(control_range), action.average)
         self._spawn = torch.tensor(spawn_m, dtype=torch.float64)
         # Hinges stay at zero where their range has it: a flat, open hand, palm up.
         ranges = torch.from_numpy(scene.model.jnt_range.copy())
         self._open_hand = torch.from_numpy(scene.model.qpos0.copy())
-        joints = torch.from_numpy(scene.joint_qpos)
-        hinge = torch.tensor([scene.model.joint(int(j)).id for j in _joint_ids(scene)])
-        self._open_hand[joints] = self._open_hand[joints].clamp(ranges[hinge, 0], ranges[hinge, 1])
-        self._key = torch.zeros(count, dtype=torch.int64)
+        self._joints, hinge = torch.from_numpy(scene.joint_qpos), torch.from_numpy(scene.joint_ids)
+        self._open_hand[self._joints] = self._open_hand[self._joints].clamp(ranges[hinge, 0], ranges[hinge, 1])
+        self.key = torch.zeros(count, dtype=torch.int64)
         self._attempt = torch.zeros(count, dtype=torch.int64)
         self._step = torch.zeros(count, dtype=torch.int64)
 
@@ -64,13 +68,21 @@ class StartPlayer:
 
     def begin(self, ids: Tensor, key: Tensor) -> None:
         """Starts simulations ``ids`` (n,) from keys (n,)."""
-        self._key[ids] = key
+        self.key[ids] = key
         self._attempt[ids] = 0
+        self.take_physics(ids, key)
         self._place(ids)
 
+    def take_physics(self, ids: Tensor, key: Tensor) -> None:
+        """Gives simulations ``ids`` (n,) the physics of the starts of keys (n,)."""
+        self._dynamics.begin(ids, randomness.derive(key, _PHYSICS))
+
     def _place(self, ids: Tensor) -> None:
-        key = randomness.derive(self._key[ids], _PLACE, self._attempt[ids])
+        key = randomness.derive(self.key[ids], _PLACE, self._attempt[ids])
         qpos = self._open_hand.repeat(len(ids), 1)
+        if self._dynamics.joint_range is not None:
+            low, high = self._dynamics.joint_range[ids].unbind(-1)
+            qpos[:, self._joints] = torch.clamp(qpos[:, self._joints], low, high)
         at = self._scene.object_qpos
         jitter = randomness.normal(randomness.derive(key, 1), 3) * self._task.start_jitter_m
         qpos[:, at : at + 3] = self._spawn + jitter
@@ -82,10 +94,10 @@ class StartPlayer:
     def drive(self, ids: Tensor) -> None:
         """Writes the next random targets of simulations ``ids`` (n,)."""
         length = self._physics.actuator_length[ids]
-        key = randomness.derive(self._key[ids], _ACTION, self._attempt[ids], self._step[ids])
+        key = randomness.derive(self.key[ids], _ACTION, self._attempt[ids], self._step[ids])
         bins = (randomness.uniform(key, length.shape[1]) * self._num_bins).long()
         action = self._average.update(bin_values(bins, self._num_bins), ids)
-        self._physics.ctrl[ids] = self._targets(action, length)
+        self._physics.ctrl[ids] = self._targets(action, length, ids)
 
     def advance(self, ids: Tensor, failed: Tensor) -> Tensor:
         """Looks at simulations ``ids`` (n,) after a physics step in which ``failed`` failed.
@@ -118,6 +130,7 @@ class StartBank:
     """Starts kept in memory, so that training does not play one for every episode.
 
     A few simulations of the batch keep playing new starts into it, so that it never grows stale.
+    With each start goes its key, and with that the physics it was played under.
     """
 
     def __init__(self, player: StartPlayer, physics: Physics, size: int, refresh: Tensor, key: Tensor) -> None:
@@ -133,11 +146,13 @@ class StartBank:
         everyone = torch.arange(physics.num_simulations)
         self.qpos = torch.empty(0, physics.qpos.shape[1], dtype=torch.float64)
         self.qvel = torch.empty(0, physics.qvel.shape[1], dtype=torch.float64)
+        self.keys = torch.empty(0, dtype=torch.int64)
         while len(self.qpos) < size:
             some = everyone[: size - len(self.qpos)]
             player.play(some, self._next_keys(len(some)))
             self.qpos = torch.cat((self.qpos, physics.qpos[some]))
             self.qvel = torch.cat((self.qvel, physics.qvel[some]))
+            self.keys = torch.cat((self.keys, player.key[some]))
         player.begin(refresh, self._next_keys(len(refresh)))
 
     def _next_keys(self, count: int) -> Tensor:
@@ -155,6 +170,7 @@ class StartBank:
         for sim in done.tolist():
             self.qpos[self._cursor] = self._physics.qpos[sim]
             self.qvel[self._cursor] = self._physics.qvel[sim]
+            self.keys[self._cursor] = self._player.key[sim]
             self._cursor = (self._cursor + 1) % len(self.qpos)
         if len(done):
             self._player.begin(done, self._next_keys(len(done)))
@@ -162,9 +178,5 @@ class StartBank:
     def place(self, ids: Tensor, key: Tensor) -> None:
         """Places simulations ``ids`` (n,) at starts drawn by their keys (n,)."""
         index = (randomness.uniform(key, 1)[:, 0] * len(self.qpos)).long()
+        self._player.take_physics(ids, self.keys[index])
         self._physics.place(ids, self.qpos[index], self.qvel[index])
-
-
-def _joint_ids(scene: Scene) -> list[int]:
-    address = {int(a): i for i, a in enumerate(scene.model.jnt_qposadr)}
-    return [address[int(a)] for a in scene.joint_qpos]

@@ -89,7 +89,7 @@ class Collector:
         observe_actor, observe_critic = profile.policy.actor.observe, profile.policy.critic.observe
         seen = env.observe()
         for t in range(profile.rollout.segment_steps):
-            out["actor_observation"][t] = concatenate(seen, observe_actor)
+            out["actor_observation"][t] = concatenate(env.perceive(seen), observe_actor)
             out["critic_observation"][t] = concatenate(seen, observe_critic)
             out["fresh"][t] = self._fresh
             keep = (~self._fresh).to(torch.float32).unsqueeze(-1)

@@ -88,7 +88,8 @@ def play(policy: OpenPolicy, seed: int, seconds: float = math.inf) -> Iterator[M
         while end == End.RUNNING and steps_left > 0:
             before, goal = physics.qpos[0].numpy().copy(), env.goal[0].numpy().copy()
             asked_s = float(env.goal_steps[0] + 1) * env.control_period_s
-            observations = concatenate(env.observe(), chooser.observe) if chooser.observe else torch.empty(0)
+            seen = env.perceive(env.observe()) if chooser.observe else {}
+            observations = concatenate(seen, chooser.observe) if chooser.observe else torch.empty(0)
             step = env.step(chooser.choose(observations, sampling_noise(env), only), only)
             steps_left -= 1
             if step.reached[0]:

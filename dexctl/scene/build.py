@@ -11,6 +11,7 @@ from dexctl.profile import schema
 from dexctl.scene import names
 from dexctl.scene.hand import load_hand
 from dexctl.scene.objects import add_object, add_target
+from dexctl.scene.sensing import add_occlusion, add_seen_markers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,18 +21,28 @@ class Scene:
     Attributes:
         joint_qpos, joint_dof: (24,) addresses of the hand's joints in qpos and qvel.
         object_qpos, object_dof: first address of the object's seven and six numbers.
+        joint_ids: (24,) of the hand's joints.
+        object_bodies, object_geoms: ids; the first body is the object itself.
         fingertip_sites: (5,) marker site ids; base_sites: (3,).
+        seen_fingertip_sites, seen_base_sites: the same where motion capture sees them; without noise the true ones.
+        occlusion_sensors: (5,) first address of each box's numbers, found and distance in m; empty without occlusion.
     """
 
     spec: mujoco.MjSpec
     model: mujoco.MjModel
+    joint_ids: np.ndarray
     joint_qpos: np.ndarray
     joint_dof: np.ndarray
     object_qpos: int
     object_dof: int
     object_body: int
+    object_bodies: np.ndarray
+    object_geoms: np.ndarray
     fingertip_sites: np.ndarray
     base_sites: np.ndarray
+    seen_fingertip_sites: np.ndarray
+    seen_base_sites: np.ndarray
+    occlusion_sensors: np.ndarray
 
 
 def build_scene(profile: schema.Profile, pictures: bool = False) -> Scene:
@@ -49,6 +60,12 @@ def build_scene(profile: schema.Profile, pictures: bool = False) -> Scene:
     # Everything touches everything here: looking for islands costs a tenth of a step and finds one.
     spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_ISLAND
     add_object(spec, profile.object)
+    observation, unmodeled = profile.randomize.observation, profile.randomize.unmodeled
+    if observation.on:
+        add_seen_markers(spec)
+    occludes = unmodeled.on and unmodeled.occlusion.on
+    if occludes:
+        add_occlusion(spec, profile.hand, unmodeled.occlusion.distance_m)
     if pictures:
         from dexctl.scene.cameras import add_look
 
@@ -57,14 +74,33 @@ def build_scene(profile: schema.Profile, pictures: bool = False) -> Scene:
     model = spec.compile()
     joints = [model.joint(names.in_model(name)) for name in names.JOINTS]
     free = model.joint(names.OBJECT_JOINT)
+    bodies = _subtree(model, model.body(names.OBJECT).id)
+    seen = names.seen if observation.on else str
     return Scene(
         spec=spec,
         model=model,
+        joint_ids=np.array([joint.id for joint in joints]),
         joint_qpos=np.array([joint.qposadr[0] for joint in joints]),
         joint_dof=np.array([joint.dofadr[0] for joint in joints]),
         object_qpos=int(free.qposadr[0]),
         object_dof=int(free.dofadr[0]),
-        object_body=model.body(names.OBJECT).id,
+        object_body=bodies[0],
+        object_bodies=np.array(bodies),
+        object_geoms=np.flatnonzero(np.isin(model.geom_bodyid, bodies)),
         fingertip_sites=np.array([model.site(name).id for name in names.FINGERTIP_MARKERS]),
         base_sites=np.array([model.site(name).id for name in names.BASE_MARKERS]),
+        seen_fingertip_sites=np.array([model.site(seen(name)).id for name in names.FINGERTIP_MARKERS]),
+        seen_base_sites=np.array([model.site(seen(name)).id for name in names.BASE_MARKERS]),
+        occlusion_sensors=np.array(
+            [model.sensor(name).adr[0] for name in names.OCCLUSION_BOXES] if occludes else [], dtype=np.int64
+        ),
     )
+
+
+def _subtree(model: mujoco.MjModel, body: int) -> list[int]:
+    """A body and all that hang on it, parents first."""
+    found = [body]
+    for other in range(body + 1, model.nbody):
+        if model.body_parentid[other] in found:
+            found.append(other)
+    return found

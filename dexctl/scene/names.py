@@ -27,12 +27,29 @@ ACTUATORS = tuple(f"A_{joint}" for joint in ACTUATED)
 
 PALM = "palm"
 BASE_MARKERS = ("base0", "base1", "base2")
-FINGERTIP_MARKERS = tuple(f"marker_{finger}" for finger in FINGERS)
-OCCLUSION_BOXES = tuple(f"occlusion_{finger}" for finger in FINGERS)
 
 OBJECT = "object"
 OBJECT_JOINT = "object:joint"
 TARGET = "target"
+
+
+def fingertip_marker(finger: str) -> str:
+    """Name of the marker site on a fingertip."""
+    return f"marker_{finger}"
+
+
+def occlusion_box(finger: str) -> str:
+    """Name of the box on a nail that hides the marker."""
+    return f"occlusion_{finger}"
+
+
+def seen(marker: str) -> str:
+    """Name of the twin of a marker, which sits where motion capture sees it."""
+    return f"seen:{marker}"
+
+
+FINGERTIP_MARKERS = tuple(map(fingertip_marker, FINGERS))
+OCCLUSION_BOXES = tuple(map(occlusion_box, FINGERS))
 
 
 def in_model(name: str) -> str:

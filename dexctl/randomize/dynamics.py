@@ -1,0 +1,204 @@
+"""Physics that differs from simulation to simulation (Table 1, appendix C.2.1).
+
+Each number is a field of the model with a value for each simulation, drawn before a start is
+played, so that the object settles under the physics of its episode.
+"""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+import torch
+from torch import Tensor
+
+from dexctl import randomness
+from dexctl.physics import Physics
+from dexctl.profile import schema
+from dexctl.profile.distribution import Value
+from dexctl.randomize.draw import draw, draws_nothing
+from dexctl.scene.build import Scene
+
+# N simulations, n of them, J joints of the hand, A actuators.
+
+_STREAM = randomness.stream("physics")
+
+
+class Dynamics:
+    """The physics of each simulation of a batch, drawn anew when an episode begins."""
+
+    def __init__(self, settings: schema.RandomizePhysics, scene: Scene, physics: Physics) -> None:
+        """Gives every field that is randomized a value for each simulation; none when switched off."""
+        self._settings = settings
+        self._physics = physics
+        self._model = scene.model
+        self._joints = torch.from_numpy(scene.joint_ids)
+        self._dofs = torch.from_numpy(scene.joint_dof)
+        self._object_bodies = torch.from_numpy(scene.object_bodies)
+        self._object_geoms = torch.from_numpy(scene.object_geoms)
+        self._transmission = torch.from_numpy(_transmission(scene))
+        self._limited = torch.from_numpy(scene.model.jnt_limited[scene.joint_ids].astype(bool))
+        self._nominal: dict[str, Tensor] = {}
+        self._live: dict[str, Tensor] = {}
+        self._resizes = self._uses(settings.object_scale, 1.0, "geom_size", "geom_rbound", "geom_aabb", "geom_pos")
+        self._weighs = self._uses(settings.mass, 1.0, "body_mass")
+        if self._resizes or self._weighs:
+            self._take("body_inertia", "body_ipos", "body_pos")
+        self._rolls = self._uses(settings.rolling_friction, 1.0, "geom_friction")
+        self._rubs = self._uses(settings.friction, 1.0, "geom_friction", "pair_friction")
+        self._damps = self._uses(settings.joint_damping, 1.0, "dof_damping")
+        self._pulls = self._uses(settings.actuator_gain, 1.0, "actuator_gainprm", "actuator_biasprm")
+        self._limits = self._uses(settings.joint_limit_rad, 0.0, "jnt_range", "actuator_ctrlrange")
+        self._falls = self._uses(settings.gravity_m_s2, 0.0, "opt.gravity")
+
+    def _uses(self, value: Value, neutral: float, *fields: str) -> bool:
+        if not self._settings.on or draws_nothing(value, neutral):
+            return False
+        self._take(*fields)
+        return True
+
+    def _take(self, *fields: str) -> None:
+        for name in fields:
+            option = name.removeprefix("opt.")
+            holder = self._model if option == name else self._model.opt
+            self._nominal[name] = torch.from_numpy(np.array(getattr(holder, option), copy=True))
+            self._live[name] = self._physics.model_field(name)
+
+    @property
+    def control_range(self) -> Tensor | None:
+        """(N, A, 2) rad, live; None where all have the model's."""
+        return self._live.get("actuator_ctrlrange")
+
+    @property
+    def joint_range(self) -> Tensor | None:
+        """(N, J, 2) rad of the hand's joints; None where all have the model's."""
+        ranges = self._live.get("jnt_range")
+        return None if ranges is None else ranges[:, self._joints]
+
+    def object_mass(self, ids: Tensor) -> Tensor:
+        """Mass (n,) kg of the object in simulations ``ids``."""
+        mass = self._live.get("body_mass")
+        if mass is None:
+            nominal = torch.from_numpy(self._model.body_mass.copy())
+            return nominal[self._object_bodies].sum().expand(len(ids))
+        return mass[ids[:, None], self._object_bodies].sum(dim=1)
+
+    def begin(self, ids: Tensor, key: Tensor) -> None:
+        """Draws the physics of simulations ``ids`` (n,) from keys (n,) and writes it."""
+        if not self._live:
+            return
+        settings = self._settings
+
+        def fresh(name: str, value: Value, count: int) -> Tensor:
+            return draw(value, randomness.derive(key, _STREAM, randomness.stream(name)), count)
+
+        scale = torch.ones(len(ids), 1, dtype=torch.float64)
+        if self._resizes:
+            scale = fresh("object_scale", settings.object_scale, 1)
+            self._resize(ids, scale)
+        if self._resizes or self._weighs:
+            mass = fresh("mass", settings.mass, self._model.nbody) if self._weighs else None
+            self._weigh(ids, mass, scale)
+        if self._rubs or self._rolls:
+            friction = fresh("friction", settings.friction, 1) if self._rubs else None
+            rolling = fresh("rolling_friction", settings.rolling_friction, 1) if self._rolls else None
+            self._rub(ids, friction, rolling)
+        if self._damps:
+            factor = fresh("joint_damping", settings.joint_damping, len(self._dofs))
+            self._write("dof_damping", ids, self._dofs, factor * self._nominal["dof_damping"][self._dofs])
+        if self._pulls:
+            self._pull(ids, fresh("actuator_gain", settings.actuator_gain, self._model.nu))
+        if self._limits:
+            self._limit(ids, fresh("joint_limit_rad", settings.joint_limit_rad, 2 * len(self._joints)))
+        if self._falls:
+            self._live["opt.gravity"][ids] = self._nominal["opt.gravity"] + fresh("gravity", settings.gravity_m_s2, 3)
+        self._physics.derive_constants(ids)
+
+    def _write(self, name: str, ids: Tensor, columns: Tensor, values: Tensor) -> None:
+        self._live[name][ids[:, None], columns] = values
+
+    def _resize(self, ids: Tensor, scale: Tensor) -> None:
+        """Scales the object about its origin; geom_aabb holds centre and half size."""
+        geoms = self._object_geoms
+        for name in ("geom_size", "geom_aabb", "geom_pos"):
+            self._write(name, ids, geoms, scale[:, :, None] * self._nominal[name][geoms])
+        self._write("geom_rbound", ids, geoms, scale * self._nominal["geom_rbound"][geoms])
+        bodies, inner = self._object_bodies, self._object_bodies[1:]
+        self._write("body_ipos", ids, bodies, scale[:, :, None] * self._nominal["body_ipos"][bodies])
+        self._write("body_pos", ids, inner, scale[:, :, None] * self._nominal["body_pos"][inner])
+
+    def _weigh(self, ids: Tensor, factor: Tensor | None, scale: Tensor) -> None:
+        """Mass and inertia together; the inertia of the same mass grows with the square of its size."""
+        inertia = self._nominal["body_inertia"].repeat(len(ids), 1, 1)
+        inertia[:, self._object_bodies] *= scale[:, :, None] ** 2
+        if factor is not None:
+            self._live["body_mass"][ids] = factor * self._nominal["body_mass"]
+            inertia *= factor[:, :, None]
+        self._live["body_inertia"][ids] = inertia
+
+    def _rub(self, ids: Tensor, factor: Tensor | None, rolling: Tensor | None) -> None:
+        """MuJoCo takes the larger of two geoms' friction, so both sides are scaled, and pairs that have their own."""
+        friction = self._nominal["geom_friction"].repeat(len(ids), 1, 1)
+        if factor is not None:
+            friction *= factor[:, :, None]
+            self._live["pair_friction"][ids] = factor[:, :, None] * self._nominal["pair_friction"]
+        if rolling is not None:
+            friction[:, self._object_geoms, 2] *= rolling
+        self._live["geom_friction"][ids] = friction
+
+    def _pull(self, ids: Tensor, factor: Tensor) -> None:
+        """Torque = gain x target - gain x angle: both halves of the servo's law."""
+        gain = self._nominal["actuator_gainprm"].repeat(len(ids), 1, 1)
+        bias = self._nominal["actuator_biasprm"].repeat(len(ids), 1, 1)
+        gain[:, :, 0] *= factor
+        bias[:, :, 1] *= factor
+        self._live["actuator_gainprm"][ids] = gain
+        self._live["actuator_biasprm"][ids] = bias
+
+    def _limit(self, ids: Tensor, noise: Tensor) -> None:
+        nominal = self._nominal["jnt_range"][self._joints]
+        noise = noise.view(len(ids), -1, 2) * self._limited[:, None]
+        ranges = moved_limits(nominal, noise, self._settings.joint_width_kept)
+        self._write("jnt_range", ids, self._joints, ranges)
+        control = self._nominal["actuator_ctrlrange"]
+        follow = torch.einsum("aj,nje->nae", self._transmission, ranges - nominal)
+        self._live["actuator_ctrlrange"][ids] = moved_limits(control, follow, self._settings.joint_width_kept)
+
+
+def moved_limits(nominal: Tensor, noise: Tensor, width_kept: float) -> Tensor:
+    """Moves the two ends of ranges; they stay ranges (robogym's guards, appendix C.2.1).
+
+    Args:
+        nominal: (J, 2) lower and upper.
+        noise: (n, J, 2), added.
+        width_kept: share of the nominal width that stays between the ends.
+
+    Returns:
+        (n, J, 2): an end that is 0 does not cross it, and the lower stays below the upper.
+    """
+    low, high = (nominal + noise).unbind(-1)
+    at_low, at_high = nominal[:, 0] == 0, nominal[:, 1] == 0
+    low = torch.where(at_low, low.clamp_min(0.0), low)
+    high = torch.where(at_high, high.clamp_max(0.0), high)
+    width = width_kept * (nominal[:, 1] - nominal[:, 0])
+    # The end that may not cross zero keeps its place, the other gives way.
+    low = torch.where(at_high, torch.minimum(low, high - width), low)
+    high = torch.where(at_high, high, torch.maximum(high, low + width))
+    return torch.stack((low, high), dim=-1)
+
+
+def _transmission(scene: Scene) -> np.ndarray:
+    """How far each actuator's length moves with each joint, (A, J): 1, or what a fixed tendon says."""
+    model = scene.model
+    column = {int(joint): index for index, joint in enumerate(scene.joint_ids)}
+    matrix = np.zeros((model.nu, len(column)))
+    for actuator in range(model.nu):
+        target = int(model.actuator_trnid[actuator, 0])
+        if model.actuator_trntype[actuator] == mujoco.mjtTrn.mjTRN_JOINT:
+            if target in column:
+                matrix[actuator, column[target]] = 1.0
+        elif model.actuator_trntype[actuator] == mujoco.mjtTrn.mjTRN_TENDON:
+            first = int(model.tendon_adr[target])
+            for wrap in range(first, first + int(model.tendon_num[target])):
+                if model.wrap_type[wrap] == mujoco.mjtWrap.mjWRAP_JOINT and int(model.wrap_objid[wrap]) in column:
+                    matrix[actuator, column[int(model.wrap_objid[wrap])]] = model.wrap_prm[wrap]
+    return matrix
