@@ -94,6 +94,11 @@ class Learner:
         else:
             self._chunks.append(chunks_of(appraised, advantages([appraised], self.profile.ppo), self.profile.ppo))
 
+    def forget(self, worker: int) -> None:
+        """Drops what is kept between a worker's segments: its next one does not follow on its last."""
+        self._critic_state.pop(worker, None)
+        self._streams.pop(worker, None)
+
     @torch.no_grad()
     def _appraise(self, segment: Mapping[str, Tensor], worker: int) -> Appraised:
         """The value of every state of a segment, and the critic's memory at the start of each chunk."""
@@ -130,11 +135,13 @@ class Learner:
         # Shuffling depends on seed and version alone, so a resumed run goes on as it would have.
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self.version)
         passes = max(1, round(ppo.epochs * ppo.minibatches))
+        # Whole episodes may be few at first, and an empty minibatch has no mean.
+        minibatches = min(ppo.minibatches, len(batch))
         rows: list[dict[str, float]] = []
         pieces: list[Tensor] = []
         for _ in range(passes):
             if not pieces:
-                pieces = list(torch.randperm(len(batch), generator=generator).tensor_split(ppo.minibatches))
+                pieces = list(torch.randperm(len(batch), generator=generator).tensor_split(minibatches))
             rows.append(self._learn(batch.pick(pieces.pop())))
             if stop():
                 break

@@ -70,4 +70,5 @@ def value_loss(predicted: Tensor, target: Tensor) -> Tensor:
 
 def normalized(advantage: Tensor) -> Tensor:
     """Zero mean and unit standard deviation over a minibatch (appendix D.1)."""
-    return (advantage - advantage.mean()) / advantage.std().clamp_min(1e-8)
+    # Of the minibatch itself, not of what it was drawn from: so it is zero, and not NaN, for a single transition.
+    return (advantage - advantage.mean()) / advantage.std(correction=0).clamp_min(1e-8)

@@ -101,12 +101,15 @@ class Training:
                     self._receive(arrival)
                 case Joined():
                     self.num_workers += 1
+                    self.learner.forget(arrival.worker)
                     self._emit(
                         "worker_joined", worker=arrival.worker, name=arrival.name, host=arrival.host, pid=arrival.pid
                     )
                 case Lost():
                     self.num_workers -= 1
-                    self._held.pop(arrival.worker, None)
+                    # A segment that is never acknowledged keeps its credit for ever.
+                    for segment in self._held.pop(arrival.worker, ()):
+                        self.endpoint.acknowledge(segment)
                     self._emit("worker_lost", worker=arrival.worker, name=arrival.name, reason=arrival.reason)
                 case Refused():
                     self._emit("warning", message=f"refused {arrival.peer}: {arrival.reason}", count=arrival.count)
@@ -116,8 +119,9 @@ class Training:
         self._complain_of_loneliness(now)
         if not self._ready():
             return False
+        before = self.learner.steps
         self._update(stop)
-        return True
+        return self.learner.steps > before
 
     def _receive(self, segment: Segment) -> None:
         if self._sync_workers:
@@ -133,6 +137,7 @@ class Training:
         stale = self.learner.version - segment.header.version
         if stale > self.learner.profile.ppo.max_staleness:
             self._window.dropped += 1
+            self.learner.forget(segment.worker)
         else:
             self._window.stale.append(stale)
             self._window.reports.append(dict(segment.header.report))
@@ -155,6 +160,11 @@ class Training:
         return True
 
     def _update(self, stop: Callable[[], bool]) -> None:
+        if not self.learner.gathered_steps:
+            # No episode has ended yet: synchronous workers go on with the same policy.
+            self.learner.version += 1
+            self._publish()
+            return
         window = self._window
         update = self.learner.update(stop)
         self._publish()
