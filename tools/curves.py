@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Writes the learning curves of runs as one JSON and draws them into one picture.
 
-    tools/curves.py OUT runs/a runs/b ...      makes OUT.json and OUT.png
-    tools/curves.py OUT                        draws OUT.png again from OUT.json
+tools/curves.py OUT runs/a runs/b ...      makes OUT.json and OUT.png
+tools/curves.py OUT                        draws OUT.png again from OUT.json
 """
 
 from __future__ import annotations
