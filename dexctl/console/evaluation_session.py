@@ -63,7 +63,7 @@ def evaluate_policies(question: Question, output: Output, dry_run: bool) -> None
     document = {
         "policies": scores,
         "seed": question.seed,
-        "trials": len(trials),
+        "trials": question.trials or policies[0].profile.evaluate.trials,
         "greedy": question.greedy,
         "goal_timeout_s": policies[0].profile.evaluate.goal_timeout_s,
         "goals": policies[0].profile.evaluate.goals,

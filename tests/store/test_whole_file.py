@@ -2,8 +2,8 @@ import resource
 
 import pytest
 
-from dexctl.store.whole_file import write_whole
 from dexctl.errors import CreateError, InputOutputError
+from dexctl.store.whole_file import write_whole
 
 
 def test_a_file_is_replaced_whole(tmp_path):
