@@ -7,17 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dexctl import randomness
 from dexctl.profile import schema
 from dexctl.profile.distribution import Value
-from dexctl.randomize.draw import draw
+from dexctl.randomize.draw import UNIT, Draws
 
 # N simulations, n of them, A actuators.
-
-_NOISE = randomness.stream("action_noise")
-_DELAY = randomness.stream("delay")
-_BACKLASH = randomness.stream("backlash")
-_STEP, _EPISODE, _FACTOR = (randomness.stream(name) for name in ("step", "episode", "factor"))
 
 # Keeps a division by the slack's change finite (appendix C.2.6).
 _TINY = 1e-12
@@ -27,25 +21,24 @@ class Noise:
     """Noise of each actuator's action: a factor, a part that an episode keeps, a part new at every step."""
 
     def __init__(self, settings: schema.ActionNoise, num_simulations: int, num_actuators: int) -> None:
-        self._settings = settings
-        self._count = num_actuators
+        kept: Value = settings.factor if settings.factor_per == "episode" else 1.0
+        fresh: Value = settings.factor if settings.factor_per == "step" else 1.0
+        self._episode = Draws(
+            "action_noise.episode", offset=(settings.episode, num_actuators), factor=(kept, num_actuators)
+        )
+        self._step = Draws("action_noise.step", offset=(settings.step, num_actuators), factor=(fresh, num_actuators))
         self.offset = torch.zeros(num_simulations, num_actuators, dtype=torch.float64)
         self.factor = torch.ones(num_simulations, num_actuators, dtype=torch.float64)
 
     def begin(self, ids: Tensor, key: Tensor) -> None:
         """Draws what simulations ``ids`` (n,) keep for the episode of keys (n,)."""
-        self.offset[ids] = self._draw(self._settings.episode, key, _EPISODE)
-        self.factor[ids] = self._draw(self._settings.factor, key, _FACTOR)
+        kept = self._episode(key)
+        self.offset[ids], self.factor[ids] = kept["offset"], kept["factor"]
 
     def apply(self, rows: Tensor, key: Tensor, step: Tensor, action: Tensor) -> Tensor:
         """Noisy actions (n, A) for actions (n, A) at a step (n,) of the episodes of keys (n,)."""
-        now = randomness.derive(key, step)
-        per_step = self._settings.factor_per == "step"
-        factor = self._draw(self._settings.factor, now, _FACTOR) if per_step else self.factor[rows]
-        return action * factor + self.offset[rows] + self._draw(self._settings.step, now, _STEP)
-
-    def _draw(self, value: Value, key: Tensor, part: int) -> Tensor:
-        return draw(value, randomness.derive(key, _NOISE, part), self._count)
+        new = self._step(key, step)
+        return action * (self.factor[rows] * new["factor"]) + self.offset[rows] + new["offset"]
 
 
 class Delay:
@@ -53,13 +46,13 @@ class Delay:
 
     def __init__(self, settings: schema.Delay, num_simulations: int, num_actuators: int) -> None:
         self._probability = settings.probability
+        self._draws = Draws("delay", chance=(UNIT, num_actuators))
         self.late = torch.zeros(num_simulations, num_actuators, dtype=torch.bool)
         self._previous = torch.zeros(num_simulations, num_actuators, dtype=torch.float64)
 
     def begin(self, ids: Tensor, key: Tensor) -> None:
         """Draws which actuators of simulations ``ids`` (n,) are late; before the first action was none."""
-        u = randomness.uniform(randomness.derive(key, _DELAY), self.late.shape[1])
-        self.late[ids] = u < self._probability
+        self.late[ids] = self._draws(key)["chance"] < self._probability
         self._previous[ids] = 0.0
 
     def apply(self, rows: Tensor, action: Tensor) -> Tensor:
@@ -93,13 +86,14 @@ class Backlash:
         self._settings = settings
         self._log_speed = torch.tensor(log_speed, dtype=torch.float64)
         self._period_s = period_s
+        self._draws = Draws("backlash", log_factor=(settings.log_factor, self._log_speed.numel()))
         self.speed = torch.zeros(num_simulations, len(log_speed), 2, dtype=torch.float64)
         self.slack = torch.zeros(num_simulations, len(log_speed), dtype=torch.float64)
 
     def begin(self, ids: Tensor, key: Tensor) -> None:
         """Draws the slack's speeds of simulations ``ids`` (n,); the slack starts in its middle."""
-        factor = draw(self._settings.log_factor, randomness.derive(key, _BACKLASH), self._log_speed.numel())
-        speed = torch.exp(self._log_speed * factor.view(-1, *self._log_speed.shape))
+        factor = self._draws(key)["log_factor"].view(-1, *self._log_speed.shape)
+        speed = torch.exp(self._log_speed * factor)
         self.speed[ids] = speed.clamp_min(self._settings.slowest_per_s)
         self.slack[ids] = 0.0
 

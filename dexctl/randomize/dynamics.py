@@ -11,16 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dexctl import randomness
 from dexctl.physics import Physics
 from dexctl.profile import schema
 from dexctl.profile.distribution import Value
-from dexctl.randomize.draw import draw, draws_nothing
+from dexctl.randomize.draw import Draws
 from dexctl.scene.build import Scene
 
 # N simulations, n of them, J joints of the hand, A actuators.
-
-_STREAM = randomness.stream("physics")
 
 
 class Dynamics:
@@ -39,19 +36,29 @@ class Dynamics:
         self._limited = torch.from_numpy(scene.model.jnt_limited[scene.joint_ids].astype(bool))
         self._nominal: dict[str, Tensor] = {}
         self._live: dict[str, Tensor] = {}
-        self._resizes = self._uses(settings.object_scale, 1.0, "geom_size", "geom_rbound", "geom_aabb", "geom_pos")
-        self._weighs = self._uses(settings.mass, 1.0, "body_mass")
-        if self._resizes or self._weighs:
-            self._take("body_inertia", "body_ipos", "body_pos")
-        self._rolls = self._uses(settings.rolling_friction, 1.0, "geom_friction")
+        shape = ("geom_size", "geom_rbound", "geom_aabb", "geom_pos", "body_pos", "body_ipos")
+        self._resizes = self._uses(settings.object_scale, 1.0, *shape, "body_mass", "body_inertia")
+        self._weighs = self._uses(settings.mass, 1.0, "body_mass", "body_inertia")
         self._rubs = self._uses(settings.friction, 1.0, "geom_friction", "pair_friction")
+        self._rolls = self._uses(settings.rolling_friction, 1.0, "geom_friction", "pair_friction")
         self._damps = self._uses(settings.joint_damping, 1.0, "dof_damping")
         self._pulls = self._uses(settings.actuator_gain, 1.0, "actuator_gainprm", "actuator_biasprm")
         self._limits = self._uses(settings.joint_limit_rad, 0.0, "jnt_range", "actuator_ctrlrange")
         self._falls = self._uses(settings.gravity_m_s2, 0.0, "opt.gravity")
+        self._draws = Draws(
+            "physics",
+            object_scale=(settings.object_scale, 1),
+            mass=(settings.mass, scene.model.nbody),
+            friction=(settings.friction, 1),
+            rolling_friction=(settings.rolling_friction, 1),
+            joint_damping=(settings.joint_damping, len(self._dofs)),
+            actuator_gain=(settings.actuator_gain, scene.model.nu),
+            joint_limit_rad=(settings.joint_limit_rad, 2 * len(self._joints)),
+            gravity_m_s2=(settings.gravity_m_s2, 3),
+        )
 
     def _uses(self, value: Value, neutral: float, *fields: str) -> bool:
-        if not self._settings.on or draws_nothing(value, neutral):
+        if not self._settings.on or value == neutral:
             return False
         self._take(*fields)
         return True
@@ -86,31 +93,23 @@ class Dynamics:
         """Draws the physics of simulations ``ids`` (n,) from keys (n,) and writes it."""
         if not self._live:
             return
-        settings = self._settings
-
-        def fresh(name: str, value: Value, count: int) -> Tensor:
-            return draw(value, randomness.derive(key, _STREAM, randomness.stream(name)), count)
-
-        scale = torch.ones(len(ids), 1, dtype=torch.float64)
+        drawn = self._draws(key)
         if self._resizes:
-            scale = fresh("object_scale", settings.object_scale, 1)
-            self._resize(ids, scale)
+            self._resize(ids, drawn["object_scale"])
         if self._resizes or self._weighs:
-            mass = fresh("mass", settings.mass, self._model.nbody) if self._weighs else None
-            self._weigh(ids, mass, scale)
+            self._weigh(ids, drawn["mass"], drawn["object_scale"])
         if self._rubs or self._rolls:
-            friction = fresh("friction", settings.friction, 1) if self._rubs else None
-            rolling = fresh("rolling_friction", settings.rolling_friction, 1) if self._rolls else None
-            self._rub(ids, friction, rolling)
+            self._rub(ids, drawn["friction"], drawn["rolling_friction"])
         if self._damps:
-            factor = fresh("joint_damping", settings.joint_damping, len(self._dofs))
-            self._write("dof_damping", ids, self._dofs, factor * self._nominal["dof_damping"][self._dofs])
+            self._write(
+                "dof_damping", ids, self._dofs, drawn["joint_damping"] * self._nominal["dof_damping"][self._dofs]
+            )
         if self._pulls:
-            self._pull(ids, fresh("actuator_gain", settings.actuator_gain, self._model.nu))
+            self._pull(ids, drawn["actuator_gain"])
         if self._limits:
-            self._limit(ids, fresh("joint_limit_rad", settings.joint_limit_rad, 2 * len(self._joints)))
+            self._limit(ids, drawn["joint_limit_rad"])
         if self._falls:
-            self._live["opt.gravity"][ids] = self._nominal["opt.gravity"] + fresh("gravity", settings.gravity_m_s2, 3)
+            self._live["opt.gravity"][ids] = self._nominal["opt.gravity"] + drawn["gravity_m_s2"]
         self._physics.derive_constants(ids)
 
     def _write(self, name: str, ids: Tensor, columns: Tensor, values: Tensor) -> None:
@@ -126,23 +125,18 @@ class Dynamics:
         self._write("body_ipos", ids, bodies, scale[:, :, None] * self._nominal["body_ipos"][bodies])
         self._write("body_pos", ids, inner, scale[:, :, None] * self._nominal["body_pos"][inner])
 
-    def _weigh(self, ids: Tensor, factor: Tensor | None, scale: Tensor) -> None:
+    def _weigh(self, ids: Tensor, factor: Tensor, scale: Tensor) -> None:
         """Mass and inertia together; the inertia of the same mass grows with the square of its size."""
-        inertia = self._nominal["body_inertia"].repeat(len(ids), 1, 1)
+        self._live["body_mass"][ids] = factor * self._nominal["body_mass"]
+        inertia = factor[:, :, None] * self._nominal["body_inertia"]
         inertia[:, self._object_bodies] *= scale[:, :, None] ** 2
-        if factor is not None:
-            self._live["body_mass"][ids] = factor * self._nominal["body_mass"]
-            inertia *= factor[:, :, None]
         self._live["body_inertia"][ids] = inertia
 
-    def _rub(self, ids: Tensor, factor: Tensor | None, rolling: Tensor | None) -> None:
+    def _rub(self, ids: Tensor, factor: Tensor, rolling: Tensor) -> None:
         """MuJoCo takes the larger of two geoms' friction, so both sides are scaled, and pairs that have their own."""
-        friction = self._nominal["geom_friction"].repeat(len(ids), 1, 1)
-        if factor is not None:
-            friction *= factor[:, :, None]
-            self._live["pair_friction"][ids] = factor[:, :, None] * self._nominal["pair_friction"]
-        if rolling is not None:
-            friction[:, self._object_geoms, 2] *= rolling
+        self._live["pair_friction"][ids] = factor[:, :, None] * self._nominal["pair_friction"]
+        friction = factor[:, :, None] * self._nominal["geom_friction"]
+        friction[:, self._object_geoms, 2] *= rolling
         self._live["geom_friction"][ids] = friction
 
     def _pull(self, ids: Tensor, factor: Tensor) -> None:

@@ -5,16 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dexctl import randomness
 from dexctl.physics import Physics
 from dexctl.profile import schema
-from dexctl.randomize.draw import draw
+from dexctl.randomize.draw import UNIT, Draws
 from dexctl.scene.build import Scene
 
 # N simulations, n of them, F fingers.
-
-_LOSS = randomness.stream("marker_loss")
-_SECONDS = randomness.stream("marker_loss.seconds")
 
 
 class Hold:
@@ -40,8 +36,9 @@ class Loss:
 
     def __init__(self, settings: schema.MarkerLoss, period_s: float, num_simulations: int, num_markers: int) -> None:
         """Args: period_s: of a control step."""
-        self._settings = settings
         self._period_s = period_s
+        n = num_markers
+        self._draws = Draws("marker_loss", chance=(UNIT, n), rounding=(UNIT, n), seconds=(settings.seconds, n))
         self._probability = 1.0 - (1.0 - settings.probability_per_s) ** period_s
         self._left = torch.zeros(num_simulations, num_markers, dtype=torch.int64)
         self._hold = Hold(num_simulations, num_markers)
@@ -53,14 +50,11 @@ class Loss:
 
     def update(self, rows: Tensor, key: Tensor, step: Tensor, reading: Tensor) -> Tensor:
         """Readings (n, F, 3) at a step (n,) of the episodes of keys (n,), the last one where a marker is lost."""
-        count = self._left.shape[1]
-        now = randomness.derive(key, _LOSS, step)
-        u = randomness.uniform(now, 2 * count)
-        steps = draw(self._settings.seconds, randomness.derive(now, _SECONDS), count) / self._period_s
+        drawn = self._draws(key, step)
         # Parts of a step are rounded at random, so that the mean time is kept: 1 s is 12 or 13 steps.
-        whole = torch.floor(steps + u[:, count:]).long()
+        whole = torch.floor(drawn["seconds"] / self._period_s + drawn["rounding"]).long()
         left = self._left[rows]
-        left = torch.where((left == 0) & (u[:, :count] < self._probability), whole, left)
+        left = torch.where((left == 0) & (drawn["chance"] < self._probability), whole, left)
         self._left[rows] = (left - 1).clamp_min(0)
         return self._hold.update(rows, reading, left > 0)
 
