@@ -34,7 +34,7 @@ def test_versions_are_public_so_that_any_build_of_them_fits():
 
 def test_every_manual_page_is_installed_in_its_section():
     shared = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]
-    pages = {path.name: path.suffix[1:] for path in (ROOT / "man").iterdir()}
+    pages = {path.name: path.suffix[1:] for path in (ROOT / "man").glob("*.[15]")}
     assert shared == {f"man/{name}": f"share/man/man{section}/{name}" for name, section in pages.items()}
 
 

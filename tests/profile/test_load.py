@@ -58,7 +58,7 @@ def test_every_value_has_an_origin():
         "hand.joints.FFJ3.damping=0.16",
         "object.mass_kg=0.08",
         "policy.actor.hidden=[128]",
-        "rollout.environments=128",
+        "rollout.environments=64",
         "physics.substeps=5",
         "cameras.top.vertical_fov_deg=29.0",
     ],

@@ -9,6 +9,12 @@ from dexctl.profile.load import load
 from dexctl.reorient.environment import Environment
 from dexctl.scene.build import build_scene
 
+# What a test of the task itself leaves out: the noise, delays and forces of a randomized profile.
+PLAIN = [f"randomize.{group}.on=false" for group in ("physics", "observation", "unmodeled")]
+
+# The paper's task with nothing randomized: what a step brings can be worked out by hand.
+PLAIN = "plain"
+_OFF = [f"randomize.{group}.on=false" for group in ("physics", "observation", "unmodeled")]
 _scenes = {}
 
 
@@ -22,10 +28,13 @@ def scene_of(profile):
 
 @pytest.fixture
 def make():
-    """Makes an environment whose episodes have begun; ``spare`` more simulations are for a bank."""
+    """Makes an environment whose episodes have begun.
 
-    def make(name="block", count=4, settings=(), seed=0, spare=0, begin=True, **options):
-        profile = load(name, settings, {}).profile
+    ``spare`` more simulations are for a bank; ``plain`` ones are not randomized.
+    """
+
+    def make(name="block", count=4, settings=(), seed=0, spare=0, begin=True, plain=False, **options):
+        profile = load(name, [*settings, *(PLAIN if plain else ())], {}).profile
         scene = scene_of(profile)
         env = Environment(profile, scene, CpuPhysics(scene, count + spare, profile.physics), count, **options)
         if begin:

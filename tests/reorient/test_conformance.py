@@ -113,23 +113,29 @@ def test_an_episode_is_the_same_alone_and_beside_others(make, actions, profile_n
 
 
 def test_actions_change_the_state_and_telling_joints_to_stay_does_so_little(make, actions, middle, profile_name):
-    still, pushed, other = (make(profile_name, 3, SHORT) for _ in range(3))
+    still, pushed, other = (make(profile_name, 3, SHORT, plain=True) for _ in range(3))
     for step in range(10):
         still.step(middle(still))
         pushed.step(actions(pushed, step))
         other.step(actions(other, step, seed=1))
     speed = [env.observe()["joint_velocities"].square().sum(dim=1) for env in (still, pushed)]
     assert float(speed[0].mean()) < 0.2 * float(speed[1].mean())
-    # robogym's bounds on the sum of squared joint speeds after ten steps. The stronger but undamped hand
-    # of Gymnasium-Robotics sinks a while longer: told to stay, a joint is sent to where it has sunk to.
-    assert float(speed[1].min()) > 0.09
-    if still.profile.hand.gains == "2018":
-        assert float(speed[0].max()) < 0.09
     assert float((pushed.physics.qpos - other.physics.qpos).abs().max()) > 0.1
 
 
+def test_the_calibrated_hand_told_to_stay_is_nearly_still(make, actions, middle):
+    # robogym's bounds on the sum of squared joint speeds after ten steps. The stronger but undamped hand
+    # of Gymnasium-Robotics sinks a while longer: told to stay, a joint is sent to where it has sunk to.
+    still, pushed = make("plain", 6, SHORT), make("plain", 6, SHORT)
+    for step in range(10):
+        still.step(middle(still))
+        pushed.step(actions(pushed, step))
+    speed = [env.observe()["joint_velocities"].square().sum(dim=1) for env in (still, pushed)]
+    assert float(speed[0].max()) < 0.09 < float(speed[1].min())
+
+
 def test_each_motor_s_action_moves_its_own_joint(make, middle, profile_name):
-    up, down = make(profile_name, 1, SHORT), make(profile_name, 1, SHORT)
+    up, down = (make(profile_name, 1, SHORT, plain=True) for _ in range(2))
     for actuator in range(up.num_actuators):
         moved = []
         for env, bins in ((up, env_bins(up, middle, actuator, 10)), (down, env_bins(down, middle, actuator, 0))):

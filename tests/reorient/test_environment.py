@@ -44,7 +44,7 @@ def let_fall(env, row):
 
 
 def test_progress_pays_the_angle_won_in_every_step(make, actions):
-    env = make("block-paper", 3, SHORT)
+    env = make("plain", 3, SHORT)
     for step in range(15):
         before = [angle_left(env, row) for row in range(3)]
         done = env.step(actions(env, step))
@@ -56,7 +56,7 @@ def test_progress_pays_the_angle_won_in_every_step(make, actions):
 
 
 def test_shaped_pays_nearness_and_the_place_over_the_palm(make, actions):
-    env = make("block-paper", 3, [*SHORT, 'reward.kind="shaped"', "reward.scale=0.01", "reward.distance=-10.0"])
+    env = make("plain", 3, [*SHORT, 'reward.kind="shaped"', "reward.scale=0.01", "reward.distance=-10.0"])
     for step in range(10):
         done = env.step(actions(env, step))
         for row in range(3):
@@ -67,7 +67,7 @@ def test_shaped_pays_nearness_and_the_place_over_the_palm(make, actions):
 
 
 def test_a_reached_goal_pays_once_and_the_next_is_there_without_paying_for_the_jump(make, middle):
-    env = make("block-paper", 3, SHORT)
+    env = make("plain", 3, SHORT)
     set_goal(env, 1, 0.1)
     env.goal_steps[:] = 7
     goal = env.goal.clone()
@@ -90,7 +90,7 @@ def test_a_reached_goal_pays_once_and_the_next_is_there_without_paying_for_the_j
 
 
 def test_a_goal_counts_from_the_stated_angle_on(make, middle):
-    env = make("block-paper", 2, SHORT)
+    env = make("plain", 2, SHORT)
     for _ in range(20):
         env.step(middle(env))
     for row, angle in enumerate((0.39, 0.41)):
@@ -101,7 +101,7 @@ def test_a_goal_counts_from_the_stated_angle_on(make, middle):
 def test_goals_of_an_episode_differ_and_depend_on_its_key(make, middle):
     runs = []
     for seed in (3, 3, 4):
-        env = make("block-paper", 1, SHORT, seed=seed)
+        env = make("plain", 1, SHORT, seed=seed)
         goals = []
         for _ in range(6):
             goals.append(env.goal[0].clone())
@@ -115,7 +115,7 @@ def test_goals_of_an_episode_differ_and_depend_on_its_key(make, middle):
 
 
 def test_the_last_goal_ends_the_episode(make, middle):
-    env = make("block-paper", 2, [*SHORT, "task.goals_per_episode=3"])
+    env = make("plain", 2, [*SHORT, "task.goals_per_episode=3"])
     for count in (1, 2, 3):
         set_goal(env, 0, 0.05)
         done = env.step(middle(env))
@@ -126,7 +126,7 @@ def test_the_last_goal_ends_the_episode(make, middle):
 
 
 def test_dropping_costs_and_ends_the_episode(make, middle):
-    env = make("block-paper", 2, SHORT)
+    env = make("plain", 2, SHORT)
     set_goal(env, 1, 0.05)
     let_fall(env, 1)
     before = angle_left(env, 1)
@@ -140,7 +140,7 @@ def test_dropping_costs_and_ends_the_episode(make, middle):
 
 @pytest.mark.parametrize(("option", "seconds"), [({}, 8.0), ({"goal_timeout_s": 0.8}, 0.8)])
 def test_time_runs_out_goal_by_goal(make, middle, option, seconds):
-    env = make("block-paper", 2, SHORT, **option)
+    env = make("plain", 2, SHORT, **option)
     steps = round(seconds / 0.08)
     env.goal_steps[:] = torch.tensor([steps - 2, 0])
     assert float(env.observe()["time_left"][0]) == pytest.approx(2 / steps)
@@ -150,7 +150,7 @@ def test_time_runs_out_goal_by_goal(make, middle, option, seconds):
 
 
 def test_a_goal_reached_in_the_last_step_counts(make, middle):
-    env = make("block-paper", 1, SHORT)
+    env = make("plain", 1, SHORT)
     env.goal_steps[:] = 99
     set_goal(env, 0, 0.05)
     done = env.step(middle(env))
@@ -158,7 +158,7 @@ def test_a_goal_reached_in_the_last_step_counts(make, middle):
 
 
 def test_evaluation_may_ask_for_other_times_and_numbers_of_goals(make, middle):
-    env = make("block-paper", 1, SHORT, goal_timeout_s=80.0, goals_per_episode=1)
+    env = make("plain", 1, SHORT, goal_timeout_s=80.0, goals_per_episode=1)
     env.goal_steps[:] = 998
     assert env.step(middle(env)).end.tolist() == [End.RUNNING]
     set_goal(env, 0, 0.05)
@@ -166,7 +166,7 @@ def test_evaluation_may_ask_for_other_times_and_numbers_of_goals(make, middle):
 
 
 def test_a_broken_simulation_ends_its_episode_alone_and_pays_nothing(make, actions):
-    env, twin = make("block-paper", 3, SHORT), make("block-paper", 3, SHORT)
+    env, twin = make("plain", 3, SHORT), make("plain", 3, SHORT)
     env.physics.qpos[1, 3] = float("nan")
     done, whole = env.step(actions(env, 0)), twin.step(actions(twin, 0))
     assert done.end.tolist() == [End.RUNNING, End.ERROR, End.RUNNING]
@@ -181,7 +181,7 @@ def test_a_broken_simulation_ends_its_episode_alone_and_pays_nothing(make, actio
 
 
 def test_beginning_anew_forgets_the_episode_before(make, actions):
-    env, fresh = make("block-paper", 2, SHORT), make("block-paper", 2, SHORT, begin=False)
+    env, fresh = make("plain", 2, SHORT), make("plain", 2, SHORT, begin=False)
     for step in range(8):
         env.step(actions(env, step))
     key, row = torch.tensor([99]), torch.tensor([1])
@@ -195,7 +195,7 @@ def test_beginning_anew_forgets_the_episode_before(make, actions):
 
 
 def test_the_hand_s_targets_are_the_smoothed_actions_about_where_its_joints_are(make, actions):
-    env = make("block-paper", 2, SHORT)
+    env = make("plain", 2, SHORT, plain=True)
     low, high = torch.from_numpy(env._scene.model.actuator_ctrlrange.T.copy())
     past = torch.zeros(2, 20, dtype=torch.float64)
     for step in range(5):
@@ -209,12 +209,12 @@ def test_the_hand_s_targets_are_the_smoothed_actions_about_where_its_joints_are(
 
 
 def test_the_control_period_is_that_of_the_paper(make):
-    assert make("block-paper", 1, SHORT).control_period_s == pytest.approx(0.08)
-    assert math.isclose(make("block-paper", 1, [*SHORT, "physics.substeps=5"]).control_period_s, 0.04)
+    assert make("plain", 1, SHORT).control_period_s == pytest.approx(0.08)
+    assert math.isclose(make("plain", 1, [*SHORT, "physics.substeps=5"]).control_period_s, 0.04)
 
 
 def test_episodes_of_other_keys_start_and_aim_elsewhere(make):
-    env = make("block-paper", 6, SHORT)
+    env = make("plain", 6, SHORT)
     assert len({tuple(row) for row in env.goal.tolist()}) == 6
     assert len({tuple(row) for row in env.physics.qpos.tolist()}) == 6
     keys = env.key.clone()

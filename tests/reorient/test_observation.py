@@ -24,7 +24,7 @@ def body_velocity(env, row):
 
 @pytest.fixture
 def moving(make, actions):
-    env = make("block-paper", 3, ["task.start_random_steps=3"])
+    env = make("plain", 3, ["task.start_random_steps=3"])
     for step in range(5):
         env.step(actions(env, step))
     return env
@@ -76,8 +76,8 @@ def test_the_relative_target_takes_the_block_to_the_goal(moving):
 
 
 def test_the_block_s_velocities_are_those_of_the_world(make, actions):
-    quaternion = make("block-paper", 2, ["task.start_random_steps=3"])
-    vector = make("block-paper", 2, ["task.start_random_steps=3", 'task.angular_velocity="vector"'])
+    quaternion = make("plain", 2, ["task.start_random_steps=3"])
+    vector = make("plain", 2, ["task.start_random_steps=3", 'task.angular_velocity="vector"'])
     for env in (quaternion, vector):
         for step in range(3):
             env.step(actions(env, step))
@@ -126,7 +126,7 @@ def test_fingertips_of_the_hand_are_where_its_markers_are(moving):
 
 
 def test_memory_of_the_actions_is_seen(make, actions):
-    env = make("block-paper", 2, ["task.start_random_steps=3"])
+    env = make("plain", 2, ["task.start_random_steps=3"])
     seen = env.observe()
     assert not seen["previous_action"].any()
     assert not seen["action_average"].any()

@@ -64,7 +64,7 @@ def test_a_start_is_so_many_steps_of_random_actions(make, steps):
 
 
 def test_a_start_places_an_open_hand_and_a_block_above_it(make):
-    env = make("block-paper", 200, begin=False)
+    env = make("block-paper", 200, begin=False, plain=True)
     player = env._player
     player.begin(torch.arange(200), keys(200))
     qpos, profile = env.physics.qpos, env.profile
