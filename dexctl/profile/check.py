@@ -8,9 +8,14 @@ from typing import NamedTuple
 
 from dexctl.errors import ProfileError
 from dexctl.profile.layers import near
-from dexctl.profile.schema import Network, Profile
+from dexctl.profile.schema import Network, Object, Profile
 
-FACES = ("+x", "-x", "+y", "-y", "+z", "-z")
+_CUBE = ("+x", "-x", "+y", "-y", "+z", "-z")
+FACES: dict[str, tuple[str, ...]] = {
+    "block": _CUBE,
+    "sphere": _CUBE,
+    "prism": (*_CUBE, "+x+y", "-x+y", "-x-y", "+x-y"),
+}
 
 OBSERVATIONS = (
     "fingertip_positions",
@@ -52,7 +57,8 @@ def check(profile: Profile, origins: Mapping[str, str], origin: str) -> None:
         ProfileError: with file, key and what was expected.
     """
     for fault in faults(profile):
-        below = [where for key, where in origins.items() if f"{key}.".startswith(f"{fault.key}.")]
+        given = {key: where for key, where in origins.items() if where != "default"}
+        below = [where for key, where in given.items() if f"{key}.".startswith(f"{fault.key}.")]
         raise ProfileError(f"{below[-1] if below else origin}: {fault.key}: {fault.message}", fault.remedy)
 
 
@@ -90,15 +96,26 @@ def _hand(profile: Profile) -> Iterator[Fault]:
 
 def _object(profile: Profile) -> Iterator[Fault]:
     item = profile.object
-    if sorted(item.face_colors) != sorted(FACES):
-        yield Fault("object.face_colors", f"expected the faces {', '.join(FACES)}, got {', '.join(item.face_colors)}")
+    own = item.kind == "mjcf"
+    for key, value in (("model", item.model), ("size_m", item.size_m), ("mass_kg", item.mass_kg)):
+        needed = own == (key == "model")
+        if bool(value) != needed:
+            wanted = "it to be given" if needed else "it to be left out"
+            yield Fault(f"object.{key}", f"expected {wanted} for kind '{item.kind}', got {value or 'nothing'}")
+    if not own:
+        yield from _faces(item, FACES[item.kind])
+    if min(item.friction) < 0:
+        yield Fault("object.friction", f"expected three numbers >= 0, got {list(item.friction)}")
+
+
+def _faces(item: Object, faces: tuple[str, ...]) -> Iterator[Fault]:
+    if sorted(item.face_colors) != sorted(faces):
+        yield Fault("object.face_colors", f"expected the faces {', '.join(faces)}, got {', '.join(item.face_colors)}")
     for face, color in item.face_colors.items():
         if not all(0 <= channel <= 1 for channel in color):
             yield Fault(f"object.face_colors.{face}", f"expected three numbers from 0 to 1, got {list(color)}")
-    if len(item.letters) != len(FACES) or len(set(item.letters)) != len(FACES):
-        yield Fault("object.letters", f'expected six different letters, got "{item.letters}"')
-    if min(item.friction) < 0:
-        yield Fault("object.friction", f"expected three numbers >= 0, got {list(item.friction)}")
+    if len(item.letters) != len(faces) or len(set(item.letters)) != len(faces):
+        yield Fault("object.letters", f'expected {len(faces)} different letters, got "{item.letters}"')
 
 
 def _cameras(profile: Profile) -> Iterator[Fault]:

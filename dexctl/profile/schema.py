@@ -104,23 +104,26 @@ class Object(Table, frozen=True, kw_only=True):
     """What the hand holds.
 
     Attributes:
-        kind: ``block``, a cube with a letter on each face.
-        size_m: edge length.
+        kind: ``block``, a cube with a letter on each face; ``prism``, an octagonal one with ten; ``sphere``, a
+            patterned ball; ``mjcf``, the first body of the file ``model``, with its own size, mass and looks.
+        model: path of an MJCF file; for ``mjcf`` alone.
+        size_m: the block's edge, the prism's height and width across flats, the sphere's diameter.
         mass_kg: total mass.
         spawn_m: where it is let go above the palm, world frame.
         friction: sliding, spinning, rolling.
-        face_colors: RGB in [0, 1] by face, ``+x`` to ``-z``.
-        letters: one for each face, in the same order.
+        face_colors: RGB in [0, 1] by face: ``+x`` to ``-z``; of a prism the four between them too, ``+x+y``.
+        letters: one for each face, in the order +x -x +y -y +z -z +x+y -x+y -x-y +x-y.
     """
 
-    kind: Literal["block"]
-    size_m: Positive
-    mass_kg: Positive
+    kind: Literal["block", "prism", "sphere", "mjcf"]
+    model: str = ""
+    size_m: NonNegative = 0.0
+    mass_kg: NonNegative = 0.0
     spawn_m: Vector
     friction: Vector
     joint_damping: NonNegative
     face_colors: dict[str, Vector]
-    letters: str
+    letters: str = ""
 
 
 class Camera(Table, frozen=True, kw_only=True):

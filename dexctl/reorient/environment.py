@@ -135,7 +135,7 @@ class Environment:
     def _draw_goals(self, ids: Tensor) -> None:
         current = self._object_orientation(ids)
         key = randomness.derive(self.key[ids], _GOAL, self.goals[ids])
-        self.goal[ids] = next_goal(self._task, key, current)
+        self.goal[ids] = next_goal(self._task, key, current, self.profile.object.kind)
         self.angle_rad[ids] = rotation.angle(rotation.difference(self.goal[ids], current))
         self.goal_steps[ids] = 0
 

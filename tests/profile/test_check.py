@@ -29,8 +29,10 @@ from dexctl.profile.load import load
             ["object.face_colors.+x=[1, 2, 1]"],
             "object.face_colors.+x: expected three numbers from 0 to 1, got [1.0, 2.0, 1.0]",
         ),
-        (["object.letters=OPEN"], 'object.letters: expected six different letters, got "OPEN"'),
-        (["object.letters=AAAAAA"], 'object.letters: expected six different letters, got "AAAAAA"'),
+        (["object.letters=OPEN"], 'object.letters: expected 6 different letters, got "OPEN"'),
+        (["object.letters=AAAAAA"], 'object.letters: expected 6 different letters, got "AAAAAA"'),
+        (["object.size_m=0"], "object.size_m: expected it to be given for kind 'block', got nothing"),
+        (["object.model=a.xml"], "object.model: expected it to be left out for kind 'block', got a.xml"),
         (["object.friction=[1, -1, 0]"], "object.friction: expected three numbers >= 0, got [1.0, -1.0, 0.0]"),
         (["cameras.top.quaternion_wxyz=[1, 1, 0, 0]"], "cameras.top.quaternion_wxyz: expected length 1, got 1.414"),
         (["task.success_rad=3.2"], "task.success_rad: expected less than pi, got 3.2"),
@@ -57,10 +59,10 @@ from dexctl.profile.load import load
             ["ppo.learning_rate=1"],
             "ppo.learning_rate: expected between learning_rate_min (1e-05) and learning_rate_max (0.002), got 1.0",
         ),
-        (["ppo.kl_low=1"], "ppo.kl_low: expected <= ppo.kl_high (0.032), got 1.0"),
+        (["ppo.kl_low=1"], "ppo.kl_low: expected <= ppo.kl_high (0.3), got 1.0"),
         (["ppo.clip=1"], "ppo.clip: expected a number < 1, got 1.0"),
-        (["ppo.minibatches=3"], "ppo.minibatches: expected a divisor of ppo.batch_steps (65536), got 3"),
-        (["ppo.chunk_steps=10"], "ppo.chunk_steps: expected a divisor of a minibatch (16384), got 10"),
+        (["ppo.minibatches=3"], "ppo.minibatches: expected a divisor of ppo.batch_steps (8192), got 3"),
+        (["ppo.chunk_steps=10"], "ppo.chunk_steps: expected a divisor of a minibatch (2048), got 10"),
         (["rollout.segment_steps=63"], "rollout.segment_steps: expected a multiple of ppo.chunk_steps (16), got 63"),
         (["ppo.epochs=0.1"], "ppo.epochs: expected at least one minibatch, got 0.1 of 4"),
         (["wire.timeout_s=1"], "wire.timeout_s: expected > wire.heartbeat_s (1.0), got 1.0"),
@@ -79,3 +81,17 @@ def test_an_unknown_observation_offers_the_nearest():
     assert str(caught.value) == (
         "--set: policy.actor.observe: there is no observation 'object_positon'\nDid you mean 'object_position'?"
     )
+
+
+def test_another_kind_of_object_needs_what_is_its_own():
+    for kind, message in (
+        ("mjcf", "profiles/block.toml: object.model: expected it to be given for kind 'mjcf', got nothing"),
+        (
+            "prism",
+            "profiles/object/block.toml: object.face_colors: expected the faces +x, -x, +y, -y, +z, -z, "
+            "+x+y, -x+y, -x-y, +x-y, got +x, -x, +y, -y, +z, -z",
+        ),
+    ):
+        with pytest.raises(ProfileError) as caught:
+            load("block", [f"object.kind={kind}"], {})
+        assert str(caught.value) == message

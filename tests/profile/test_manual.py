@@ -52,7 +52,10 @@ def test_the_page_has_a_section_for_every_table_of_the_schema():
     assert set(TABLES.values()) == kinds - {schema.Table, schema.Profile}
 
 
-def spelled(default):
+def spelled(field):
+    default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    if default in ("", []):
+        return "empty"
     if isinstance(default, bool) or not isinstance(default, float):
         return shown(default).strip('"')
     return f"{default:g}"
@@ -63,7 +66,7 @@ def test_a_section_has_every_key_with_its_type_and_default_and_no_other(title):
     types = get_type_hints(TABLES[title], include_extras=True)
     expected = {}
     for field in msgspec.structs.fields(TABLES[title]):
-        default = "" if field.required else f", default {spelled(field.default)}"
+        default = "" if field.required else f", default {spelled(field)}"
         expected[field.name] = f"({describe(types[field.name])}{default})"
     lines = section(title).splitlines()
     given = {line[3:]: lines[index + 1] for index, line in enumerate(lines) if line.startswith(".B ")}
