@@ -85,7 +85,7 @@ def run_trials(
                     index=trial,
                     goals=int(step.goals[row]),
                     end=End(int(step.end[row])).name.lower(),
-                    seconds=float(env.steps[slot] * env.control_period_s),
+                    seconds=float(env.steps[slot]) * env.control_period_s,
                     goal_seconds=tuple(goal_seconds[trial]),
                 )
             )

@@ -1,5 +1,7 @@
 """Environments of any profile, and actions that depend on nothing but a seed."""
 
+import functools
+
 import pytest
 import torch
 
@@ -11,10 +13,6 @@ from dexctl.scene.build import build_scene
 
 # What a test of the task itself leaves out: the noise, delays and forces of a randomized profile.
 PLAIN = [f"randomize.{group}.on=false" for group in ("physics", "observation", "unmodeled")]
-
-# The paper's task with nothing randomized: what a step brings can be worked out by hand.
-PLAIN = "plain"
-_OFF = [f"randomize.{group}.on=false" for group in ("physics", "observation", "unmodeled")]
 _scenes = {}
 
 
@@ -43,6 +41,12 @@ def make():
         return env
 
     return make
+
+
+@pytest.fixture
+def make_plain(make):
+    """The paper's task with nothing randomized: what a step brings can be worked out by hand."""
+    return functools.partial(make, "block-paper", plain=True)
 
 
 @pytest.fixture

@@ -44,10 +44,10 @@ def test_observations_have_the_stated_sizes_and_are_finite(make, actions, profil
 
 
 def test_no_observation_is_constant_over_an_episode(make, actions, profile_name):
-    env = make(profile_name, 3, SHORT)
+    env = make(profile_name, 6, SHORT)
     seen = [env.observe()]
-    running, reached = torch.ones(3, dtype=torch.bool), torch.zeros(3, dtype=torch.bool)
-    for step in range(25):
+    running, reached = torch.ones(6, dtype=torch.bool), torch.zeros(6, dtype=torch.bool)
+    for step in range(12):
         done = env.step(actions(env, step))
         running &= done.end == End.RUNNING
         reached |= done.reached
@@ -123,10 +123,10 @@ def test_actions_change_the_state_and_telling_joints_to_stay_does_so_little(make
     assert float((pushed.physics.qpos - other.physics.qpos).abs().max()) > 0.1
 
 
-def test_the_calibrated_hand_told_to_stay_is_nearly_still(make, actions, middle):
+def test_the_calibrated_hand_told_to_stay_is_nearly_still(make_plain, actions, middle):
     # robogym's bounds on the sum of squared joint speeds after ten steps. The stronger but undamped hand
     # of Gymnasium-Robotics sinks a while longer: told to stay, a joint is sent to where it has sunk to.
-    still, pushed = make("plain", 6, SHORT), make("plain", 6, SHORT)
+    still, pushed = make_plain(6, SHORT), make_plain(6, SHORT)
     for step in range(10):
         still.step(middle(still))
         pushed.step(actions(pushed, step))

@@ -43,8 +43,8 @@ def let_fall(env, row):
     env.physics.place(torch.tensor([row]), qpos, env.physics.qvel[row : row + 1].clone())
 
 
-def test_progress_pays_the_angle_won_in_every_step(make, actions):
-    env = make("plain", 3, SHORT)
+def test_progress_pays_the_angle_won_in_every_step(make_plain, actions):
+    env = make_plain(3, SHORT)
     for step in range(15):
         before = [angle_left(env, row) for row in range(3)]
         done = env.step(actions(env, step))
@@ -55,8 +55,8 @@ def test_progress_pays_the_angle_won_in_every_step(make, actions):
             assert float(done.angle_rad[row]) == pytest.approx(after, abs=1e-6)
 
 
-def test_shaped_pays_nearness_and_the_place_over_the_palm(make, actions):
-    env = make("plain", 3, [*SHORT, 'reward.kind="shaped"', "reward.scale=0.01", "reward.distance=-10.0"])
+def test_shaped_pays_nearness_and_the_place_over_the_palm(make_plain, actions):
+    env = make_plain(3, [*SHORT, 'reward.kind="shaped"', "reward.scale=0.01", "reward.distance=-10.0"])
     for step in range(10):
         done = env.step(actions(env, step))
         for row in range(3):
@@ -66,8 +66,8 @@ def test_shaped_pays_nearness_and_the_place_over_the_palm(make, actions):
             assert float(done.reward[row]) == pytest.approx(expected, abs=1e-7)
 
 
-def test_a_reached_goal_pays_once_and_the_next_is_there_without_paying_for_the_jump(make, middle):
-    env = make("plain", 3, SHORT)
+def test_a_reached_goal_pays_once_and_the_next_is_there_without_paying_for_the_jump(make_plain, middle):
+    env = make_plain(3, SHORT)
     set_goal(env, 1, 0.1)
     env.goal_steps[:] = 7
     goal = env.goal.clone()
@@ -89,8 +89,8 @@ def test_a_reached_goal_pays_once_and_the_next_is_there_without_paying_for_the_j
     assert abs(float(after.reward[1])) < 0.1
 
 
-def test_a_goal_counts_from_the_stated_angle_on(make, middle):
-    env = make("plain", 2, SHORT)
+def test_a_goal_counts_from_the_stated_angle_on(make_plain, middle):
+    env = make_plain(2, SHORT)
     for _ in range(20):
         env.step(middle(env))
     for row, angle in enumerate((0.39, 0.41)):
@@ -98,10 +98,10 @@ def test_a_goal_counts_from_the_stated_angle_on(make, middle):
     assert env.step(middle(env)).reached.tolist() == [True, False]
 
 
-def test_goals_of_an_episode_differ_and_depend_on_its_key(make, middle):
+def test_goals_of_an_episode_differ_and_depend_on_its_key(make_plain, middle):
     runs = []
     for seed in (3, 3, 4):
-        env = make("plain", 1, SHORT, seed=seed)
+        env = make_plain(1, SHORT, seed=seed)
         goals = []
         for _ in range(6):
             goals.append(env.goal[0].clone())
@@ -114,8 +114,8 @@ def test_goals_of_an_episode_differ_and_depend_on_its_key(make, middle):
     assert float(rotation.angle(rotation.difference(runs[0], runs[2])).min()) > 1e-3
 
 
-def test_the_last_goal_ends_the_episode(make, middle):
-    env = make("plain", 2, [*SHORT, "task.goals_per_episode=3"])
+def test_the_last_goal_ends_the_episode(make_plain, middle):
+    env = make_plain(2, [*SHORT, "task.goals_per_episode=3"])
     for count in (1, 2, 3):
         set_goal(env, 0, 0.05)
         done = env.step(middle(env))
@@ -125,8 +125,8 @@ def test_the_last_goal_ends_the_episode(make, middle):
     assert int(done.end[1]) == End.RUNNING
 
 
-def test_dropping_costs_and_ends_the_episode(make, middle):
-    env = make("plain", 2, SHORT)
+def test_dropping_costs_and_ends_the_episode(make_plain, middle):
+    env = make_plain(2, SHORT)
     set_goal(env, 1, 0.05)
     let_fall(env, 1)
     before = angle_left(env, 1)
@@ -139,8 +139,8 @@ def test_dropping_costs_and_ends_the_episode(make, middle):
 
 
 @pytest.mark.parametrize(("option", "seconds"), [({}, 8.0), ({"goal_timeout_s": 0.8}, 0.8)])
-def test_time_runs_out_goal_by_goal(make, middle, option, seconds):
-    env = make("plain", 2, SHORT, **option)
+def test_time_runs_out_goal_by_goal(make_plain, middle, option, seconds):
+    env = make_plain(2, SHORT, **option)
     steps = round(seconds / 0.08)
     env.goal_steps[:] = torch.tensor([steps - 2, 0])
     assert float(env.observe()["time_left"][0]) == pytest.approx(2 / steps)
@@ -149,24 +149,24 @@ def test_time_runs_out_goal_by_goal(make, middle, option, seconds):
     assert float(env.observe()["time_left"][0]) == 0.0
 
 
-def test_a_goal_reached_in_the_last_step_counts(make, middle):
-    env = make("plain", 1, SHORT)
+def test_a_goal_reached_in_the_last_step_counts(make_plain, middle):
+    env = make_plain(1, SHORT)
     env.goal_steps[:] = 99
     set_goal(env, 0, 0.05)
     done = env.step(middle(env))
     assert (int(done.end[0]), bool(done.reached[0]), int(env.goal_steps[0])) == (End.RUNNING, True, 0)
 
 
-def test_evaluation_may_ask_for_other_times_and_numbers_of_goals(make, middle):
-    env = make("plain", 1, SHORT, goal_timeout_s=80.0, goals_per_episode=1)
+def test_evaluation_may_ask_for_other_times_and_numbers_of_goals(make_plain, middle):
+    env = make_plain(1, SHORT, goal_timeout_s=80.0, goals_per_episode=1)
     env.goal_steps[:] = 998
     assert env.step(middle(env)).end.tolist() == [End.RUNNING]
     set_goal(env, 0, 0.05)
     assert env.step(middle(env)).end.tolist() == [End.FULL]
 
 
-def test_a_broken_simulation_ends_its_episode_alone_and_pays_nothing(make, actions):
-    env, twin = make("plain", 3, SHORT), make("plain", 3, SHORT)
+def test_a_broken_simulation_ends_its_episode_alone_and_pays_nothing(make_plain, actions):
+    env, twin = make_plain(3, SHORT), make_plain(3, SHORT)
     env.physics.qpos[1, 3] = float("nan")
     done, whole = env.step(actions(env, 0)), twin.step(actions(twin, 0))
     assert done.end.tolist() == [End.RUNNING, End.ERROR, End.RUNNING]
@@ -180,8 +180,8 @@ def test_a_broken_simulation_ends_its_episode_alone_and_pays_nothing(make, actio
     assert all(bool(torch.isfinite(value).all()) for value in env.observe().values())
 
 
-def test_beginning_anew_forgets_the_episode_before(make, actions):
-    env, fresh = make("plain", 2, SHORT), make("plain", 2, SHORT, begin=False)
+def test_beginning_anew_forgets_the_episode_before(make_plain, actions):
+    env, fresh = make_plain(2, SHORT), make_plain(2, SHORT, begin=False)
     for step in range(8):
         env.step(actions(env, step))
     key, row = torch.tensor([99]), torch.tensor([1])
@@ -194,8 +194,8 @@ def test_beginning_anew_forgets_the_episode_before(make, actions):
         assert all(torch.equal(value, getattr(theirs, name)) for name, value in vars(ours).items())
 
 
-def test_the_hand_s_targets_are_the_smoothed_actions_about_where_its_joints_are(make, actions):
-    env = make("plain", 2, SHORT, plain=True)
+def test_the_hand_s_targets_are_the_smoothed_actions_about_where_its_joints_are(make_plain, actions):
+    env = make_plain(2, SHORT)
     low, high = torch.from_numpy(env._scene.model.actuator_ctrlrange.T.copy())
     past = torch.zeros(2, 20, dtype=torch.float64)
     for step in range(5):
@@ -208,13 +208,13 @@ def test_the_hand_s_targets_are_the_smoothed_actions_about_where_its_joints_are(
         torch.testing.assert_close(env.physics.ctrl[:2], expected)
 
 
-def test_the_control_period_is_that_of_the_paper(make):
-    assert make("plain", 1, SHORT).control_period_s == pytest.approx(0.08)
-    assert math.isclose(make("plain", 1, [*SHORT, "physics.substeps=5"]).control_period_s, 0.04)
+def test_the_control_period_is_that_of_the_paper(make_plain):
+    assert make_plain(1, SHORT).control_period_s == pytest.approx(0.08)
+    assert math.isclose(make_plain(1, [*SHORT, "physics.substeps=5"]).control_period_s, 0.04)
 
 
-def test_episodes_of_other_keys_start_and_aim_elsewhere(make):
-    env = make("plain", 6, SHORT)
+def test_episodes_of_other_keys_start_and_aim_elsewhere(make_plain):
+    env = make_plain(6, SHORT)
     assert len({tuple(row) for row in env.goal.tolist()}) == 6
     assert len({tuple(row) for row in env.physics.qpos.tolist()}) == 6
     keys = env.key.clone()

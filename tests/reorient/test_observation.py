@@ -23,8 +23,8 @@ def body_velocity(env, row):
 
 
 @pytest.fixture
-def moving(make, actions):
-    env = make("plain", 3, ["task.start_random_steps=3"])
+def moving(make_plain, actions):
+    env = make_plain(3, ["task.start_random_steps=3"])
     for step in range(5):
         env.step(actions(env, step))
     return env
@@ -75,9 +75,9 @@ def test_the_relative_target_takes_the_block_to_the_goal(moving):
         assert float(seen["relative_target_orientation"][row, 0]) >= 0.0
 
 
-def test_the_block_s_velocities_are_those_of_the_world(make, actions):
-    quaternion = make("plain", 2, ["task.start_random_steps=3"])
-    vector = make("plain", 2, ["task.start_random_steps=3", 'task.angular_velocity="vector"'])
+def test_the_block_s_velocities_are_those_of_the_world(make_plain, actions):
+    quaternion = make_plain(2, ["task.start_random_steps=3"])
+    vector = make_plain(2, ["task.start_random_steps=3", 'task.angular_velocity="vector"'])
     for env in (quaternion, vector):
         for step in range(3):
             env.step(actions(env, step))
@@ -125,8 +125,8 @@ def test_fingertips_of_the_hand_are_where_its_markers_are(moving):
         np.testing.assert_allclose(seen[row].numpy(), offset * [-1.0, 1.0, -1.0], atol=1e-9)
 
 
-def test_memory_of_the_actions_is_seen(make, actions):
-    env = make("plain", 2, ["task.start_random_steps=3"])
+def test_memory_of_the_actions_is_seen(make_plain, actions):
+    env = make_plain(2, ["task.start_random_steps=3"])
     seen = env.observe()
     assert not seen["previous_action"].any()
     assert not seen["action_average"].any()
