@@ -70,10 +70,10 @@ class Correspondence:
     def speak(self, now_s: float) -> None:
         """Say what there is to say."""
         self.grant()
-        for worker, version, size in self._editions.due(now_s):
+        for worker, version, size, share in self._editions.due(now_s):
             session = self._roster.of_worker(worker)
             if session:
-                session.mail.announcement = (version, size)
+                session.mail.announcement = Announce(version=version, size=size, share=share)
                 self._mailed.add(worker)
         for worker in list(self._mailed):
             session = self._roster.of_worker(worker)
@@ -110,8 +110,7 @@ class Correspondence:
                 return False
             mail.taken, mail.credits = [], 0
         if mail.announcement:
-            version, size = mail.announcement
-            if not self.send(session, Announce(version=version, size=size)):
+            if not self.send(session, mail.announcement):
                 return False
             mail.announcement = None
         while mail.pieces:

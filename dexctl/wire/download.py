@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from dexctl.errors import ProtocolError
-from dexctl.wire.messages import PARAMETERS_BYTES, PIECE_BYTES, PIECES_AHEAD, Fault, Fetch, Have
+from dexctl.wire.messages import PARAMETERS_BYTES, PIECE_BYTES, PIECES_AHEAD, Announce, Fault, Fetch, Have
 from dexctl.wire.parameters import unpack, version_of
-from dexctl.wire.shared import Block, SharedFolder
+from dexctl.wire.shared import SharedBlock, SharedFolder
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +18,7 @@ class Edition:
 
     Attributes:
         instance: of the optimizer that published it.
-        parameters: arrays by name, to be copied or kept, not to be written to.
+        parameters: arrays by name.
     """
 
     instance: str
@@ -26,14 +26,25 @@ class Edition:
     parameters: dict[str, np.ndarray]
 
 
-@dataclass(eq=False)
 class _Fetching:
-    """A version that is on its way."""
+    """A version that is on its way, into shared memory or into this process's own."""
 
-    version: int
-    block: Block
-    requested: int = 0
-    received: int = 0
+    def __init__(self, version: int, size: int, shared: SharedBlock | None) -> None:
+        self.version, self.size, self.shared = version, size, shared
+        self.requested = self.received = 0
+        self._private = None if shared else memoryview(bytearray(size))
+
+    def write(self, content: memoryview) -> None:
+        """The next piece."""
+        if self.shared:
+            self.shared.write(self.received, content)
+        elif self._private:
+            self._private[self.received : self.received + content.nbytes] = content
+        self.received += content.nbytes
+
+    def memory(self) -> memoryview:
+        """All of it, to be read."""
+        return self.shared.load() if self.shared else self._private or memoryview(b"")
 
 
 class Download:
@@ -50,31 +61,32 @@ class Download:
     def __init__(self, folder: SharedFolder) -> None:
         self._folder = folder
         self._instance = ""
-        self._size = 0
+        self._news: Announce | None = None
         self._fetching: _Fetching | None = None
-        self._published: Block | None = None
-        self._shared = False
+        self._published: SharedBlock | None = None
         self._finished: list[Have] = []
         self.edition: Edition | None = None
-        self.announced = 0
+
+    @property
+    def announced(self) -> int:
+        """The newest version that the optimizer told of."""
+        return self._news.version if self._news else 0
 
     def follow(self, instance: str) -> None:
         """A connection begins; what was on its way is lost with the one before."""
         self._abandon()
-        self._instance, self.announced, self._size = instance, 0, 0
+        self._instance, self._news = instance, None
 
-    def announce(self, version: int, size: int) -> None:
-        """The optimizer has a version of ``size`` bytes.
+    def announce(self, news: Announce) -> None:
+        """The optimizer has a version.
 
         Raises:
             Fault: it is too large.
         """
-        if size > PARAMETERS_BYTES:
-            raise Fault(f"parameters of {size} bytes, at most {PARAMETERS_BYTES} are allowed")
-        if version > self.announced:
-            self.announced, self._size = version, size
-        if version <= self._known():
-            self._finished.append(Have(version=version, shared=self._shared))
+        if news.size > PARAMETERS_BYTES:
+            raise Fault(f"parameters of {news.size} bytes, at most {PARAMETERS_BYTES} are allowed")
+        if news.version > self.announced:
+            self._news = news
         self._begin()
 
     def requests(self) -> list[Fetch | Have]:
@@ -84,7 +96,7 @@ class Download:
         fetching = self._fetching
         if fetching:
             ahead = fetching.received + PIECES_AHEAD * PIECE_BYTES
-            while fetching.requested < min(fetching.block.memory.nbytes, ahead):
+            while fetching.requested < min(fetching.size, ahead):
                 messages.append(Fetch(version=fetching.version, offset=fetching.requested))
                 fetching.requested += PIECE_BYTES
         return messages
@@ -99,12 +111,10 @@ class Download:
         fetching = self._fetching
         if fetching is None or version != fetching.version:
             return
-        end = min(offset + PIECE_BYTES, fetching.block.memory.nbytes)
-        if offset != fetching.received or body.nbytes != end - offset:
+        if offset != fetching.received or body.nbytes != min(PIECE_BYTES, fetching.size - offset):
             raise Fault(f"{body.nbytes} bytes of parameters at {offset}")
-        fetching.block.memory[offset:end] = body
-        fetching.received = end
-        if end == fetching.block.memory.nbytes:
+        fetching.write(body)
+        if fetching.received == fetching.size:
             self._finish(fetching)
 
     def gone(self, version: int) -> None:
@@ -125,44 +135,42 @@ class Download:
         return have.version if have and have.instance == self._instance else 0
 
     def _begin(self) -> None:
-        if self._fetching or self.announced <= self._known():
+        news = self._news
+        if news is None or self._fetching or news.version <= self._known():
             return
+        if self._find(news.version):
+            self._finished.append(Have(version=news.version, shared=True))
+        else:
+            shared = self._folder.create(news.size) if news.share else None
+            self._fetching = _Fetching(news.version, news.size, shared)
+
+    def _find(self, version: int) -> bool:
         block = self._folder.load(self._instance)
-        if block is not None and self._adopt(block, self.announced):
-            self._shared = True
-            self._finished.append(Have(version=self.announced, shared=True))
-        elif self._size:
-            self._fetching = _Fetching(self.announced, self._folder.create(self._size))
-
-    def _finish(self, fetching: _Fetching) -> None:
-        self._fetching = None
-        self._shared = self._folder.publish(self._instance, fetching.block)
-        # Mapped anew, the arrays are this process's own: writing to them changes no other's.
-        block = self._folder.load(self._instance) if self._shared else None
-        if block is None or not self._adopt(block, fetching.version):
-            try:
-                version, parameters = unpack(fetching.block.memory)
-            except ValueError as error:
-                fetching.block.close()
-                raise ProtocolError(f"the optimizer sent {error}") from None
-            self.edition = Edition(self._instance, version, parameters)
-        if self._published:
-            self._published.close()
-        self._published = fetching.block
-        self._finished.append(Have(version=fetching.version, shared=self._shared))
-        self._begin()
-
-    def _adopt(self, block: memoryview, version: int) -> bool:
         try:
-            if version_of(block) < version:
+            if block is None or version_of(block) < version:
                 return False
-            found, parameters = unpack(block)
+            # Whoever put it there, a process of the same user, has checked its numbers.
+            found, parameters = unpack(block, trusted=True)
         except ValueError:
             return False
         self.edition = Edition(self._instance, found, parameters)
         return True
 
+    def _finish(self, fetching: _Fetching) -> None:
+        try:
+            version, parameters = unpack(fetching.memory())
+        except ValueError as error:
+            raise ProtocolError(f"the optimizer sent {error}") from None
+        self._fetching = None
+        self.edition = Edition(self._instance, version, parameters)
+        shared = fetching.shared is not None and self._folder.publish(self._instance, fetching.shared)
+        if self._published:
+            self._published.close()
+        self._published = fetching.shared
+        self._finished.append(Have(version=fetching.version, shared=shared))
+        self._begin()
+
     def _abandon(self) -> None:
-        if self._fetching:
-            self._fetching.block.close()
-            self._fetching = None
+        if self._fetching and self._fetching.shared:
+            self._fetching.shared.close()
+        self._fetching = None

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from functools import cached_property
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -30,7 +31,16 @@ class ArrayLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shape: Annotated[Shape, Meta(max_length=8)]
 
 
-class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Spec(NamedTuple):
+    """One array of a layout with T and N put in, and the length of its frame."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    num_bytes: int
+
+
+class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """What one segment holds.
 
     Attributes:
@@ -55,21 +65,29 @@ class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         letters = {"T": self.steps, "N": self.environments}
         return tuple(letters[n] if isinstance(n, str) else n for n in array.shape)
 
-    def array_bytes(self, array: ArrayLayout) -> int:
-        """Length of an array's frame."""
-        return math.prod(self.shape(array)) * np.dtype(array.dtype).itemsize
+    @cached_property
+    def specs(self) -> tuple[Spec, ...]:
+        """All arrays, in order."""
+        shapes = [self.shape(array) for array in self.arrays]
+        sizes = [
+            math.prod(shape) * np.dtype(array.dtype).itemsize for array, shape in zip(self.arrays, shapes, strict=True)
+        ]
+        return tuple(
+            Spec(array.name, array.dtype, shape, size)
+            for array, shape, size in zip(self.arrays, shapes, sizes, strict=True)
+        )
 
-    @property
+    @cached_property
     def num_bytes(self) -> int:
         """Bytes of all arrays of a segment."""
-        return sum(self.array_bytes(array) for array in self.arrays)
+        return sum(spec.num_bytes for spec in self.specs)
 
-    @property
+    @cached_property
     def largest_frame(self) -> int:
         """Bytes of the largest array."""
-        return max(self.array_bytes(array) for array in self.arrays)
+        return max(spec.num_bytes for spec in self.specs)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the layout, in hexadecimal."""
         return hashlib.sha256(msgspec.msgpack.encode(self)).hexdigest()
@@ -86,18 +104,15 @@ class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Raises:
             ValueError: a name, type, shape or memory order that is not the layout's.
         """
-        names = [array.name for array in self.arrays]
-        if set(arrays) != set(names):
-            raise ValueError(f"a segment holds {names}, not {list(arrays)}")
+        if arrays.keys() != {spec.name for spec in self.specs}:
+            raise ValueError(f"a segment holds {[spec.name for spec in self.specs]}, not {list(arrays)}")
         frames = []
-        for layout in self.arrays:
-            array, shape = arrays[layout.name], self.shape(layout)
-            if array.dtype != layout.dtype or array.shape != shape:
-                raise ValueError(
-                    f"{layout.name} is {array.dtype} {array.shape}, the layout says {layout.dtype} {shape}"
-                )
+        for name, dtype, shape, _ in self.specs:
+            array = arrays[name]
+            if array.dtype != dtype or array.shape != shape:
+                raise ValueError(f"{name} is {array.dtype} {array.shape}, the layout says {dtype} {shape}")
             if not array.flags.c_contiguous:
-                raise ValueError(f"{layout.name} is not contiguous in C order")
+                raise ValueError(f"{name} is not contiguous in C order")
             frames.append(array.reshape(-1).view(np.uint8).data)
         return frames
 
@@ -114,33 +129,32 @@ class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ValueError: another number of frames, another length, a number that is not finite,
                 or a bool that is neither 0 nor 1.
         """
-        if len(frames) != len(self.arrays):
-            raise ValueError(f"{len(frames)} arrays, the layout has {len(self.arrays)}")
+        if len(frames) != len(self.specs):
+            raise ValueError(f"{len(frames)} arrays, the layout has {len(self.specs)}")
         arrays = {}
-        for layout, frame in zip(self.arrays, frames, strict=True):
-            if frame.nbytes != self.array_bytes(layout):
-                raise ValueError(
-                    f"{layout.name} has {frame.nbytes} bytes, {layout.dtype}"
-                    f" {self.shape(layout)} takes {self.array_bytes(layout)}"
-                )
-            arrays[layout.name] = view(frame, layout.name, layout.dtype, self.shape(layout))
+        for (name, dtype, shape, size), frame in zip(self.specs, frames, strict=True):
+            if frame.nbytes != size:
+                raise ValueError(f"{name} has {frame.nbytes} bytes, {dtype} {shape} takes {size}")
+            arrays[name] = view(frame, dtype, shape)
+            check_values(name, arrays[name])
         return arrays
 
 
-def view(frame: memoryview, name: str, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Array over bytes of the right length, without a copy, its values checked.
+def view(frame: memoryview, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Array over bytes of the right length, without a copy."""
+    return np.frombuffer(frame, dtype).reshape(shape) if frame.nbytes else np.empty(shape, dtype)
+
+
+def check_values(name: str, array: np.ndarray) -> None:
+    """Check what bytes from elsewhere say.
 
     Raises:
         ValueError: a number that is not finite, or a bool that is neither 0 nor 1.
     """
-    if not frame.nbytes:
-        return np.empty(shape, dtype)
-    if dtype == "bool" and np.frombuffer(frame, np.uint8).max() > 1:
-        raise ValueError(f"{name} holds a bool that is neither 0 nor 1")
-    array = np.frombuffer(frame, dtype).reshape(shape)
-    if dtype == "float32" and not is_finite(array):
+    if array.dtype == np.float32 and not is_finite(array):
         raise ValueError(f"{name} holds a number that is not finite")
-    return array
+    if array.dtype == np.bool_ and array.size and array.view(np.uint8).max() > 1:
+        raise ValueError(f"{name} holds a bool that is neither 0 nor 1")
 
 
 def is_finite(array: np.ndarray) -> bool:
@@ -150,5 +164,4 @@ def is_finite(array: np.ndarray) -> bool:
         array: float32, C-contiguous.
     """
     # A sum shows it in one pass without a temporary array, unless finite numbers overflow it.
-    with np.errstate(all="ignore"):
-        return bool(np.isfinite(np.einsum("i->", array.reshape(-1))) or np.isfinite(array).all())
+    return bool(np.isfinite(np.einsum("i->", array.reshape(-1))) or np.isfinite(array).all())

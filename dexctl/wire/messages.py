@@ -22,8 +22,8 @@ WORKER_CONTROL_BYTES = 64 << 10
 OPTIMIZER_CONTROL_BYTES = 4 << 20
 
 # Parameters travel in pieces of this size, so heartbeats pass between them.
-PIECE_BYTES = 256 << 10
-PIECES_AHEAD = 8
+PIECE_BYTES = 1 << 20
+PIECES_AHEAD = 4
 PARAMETERS_BYTES = 1 << 30
 
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -117,7 +117,7 @@ class Fetch(Message, frozen=True):
 
 
 class Have(Message, frozen=True):
-    """A worker has a version whole; ``shared`` when others on its host can now read it there."""
+    """A worker has a version whole; ``shared`` when it stands in its host's shared memory."""
 
     version: Whole
     shared: bool
@@ -175,10 +175,15 @@ class Alive(Message, frozen=True):
 
 
 class Announce(Message, frozen=True):
-    """A version can be had: from the host's shared memory, or fetched, ``size`` bytes."""
+    """A version of ``size`` bytes can be had: from the host's shared memory, or by fetching it.
+
+    Attributes:
+        share: whether to put it into shared memory, for others on the host.
+    """
 
     version: Whole
     size: Whole
+    share: bool
 
 
 class Piece(Message, frozen=True):

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -24,7 +23,6 @@ from dexctl.wire.layout import Layout
 from dexctl.wire.messages import PIECES_AHEAD, WORKER_CONTROL_BYTES
 from dexctl.wire.optimizer_thread import FRAME_OVERHEAD_BYTES, OptimizerThread
 from dexctl.wire.parameters import Packing
-from dexctl.wire.shared import Block, SharedFolder
 
 
 class OptimizerEndpoint:
@@ -41,7 +39,6 @@ class OptimizerEndpoint:
         seed: of the run, given to workers.
         keys: encrypt, and let in only the allowed keys.
         insecure: bind off loopback without keys all the same.
-        shared_folder: where parameters are shared with workers of this host.
 
     Attributes:
         endpoint: what workers connect to, with the real port.
@@ -62,7 +59,6 @@ class OptimizerEndpoint:
         seed: int,
         keys: ServerKeys | None = None,
         insecure: bool = False,
-        shared_folder: Path | None = None,
     ) -> None:
         host = host_of(bind)
         if keys is None and not insecure and not is_loopback(host):
@@ -94,8 +90,6 @@ class OptimizerEndpoint:
                 "Choose another --bind; port 0 takes a free one.",
             ) from None
         self.endpoint = server.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
-        self._folder = SharedFolder(shared_folder)
-        self._block: Block | None = None
         self._version = 0
         self._thread = OptimizerThread(
             context,
@@ -105,7 +99,6 @@ class OptimizerEndpoint:
             (digest, profile_json, seed),
             layout,
             wire,
-            self._folder.identity,
         )
         self._thread.start()
 
@@ -122,13 +115,10 @@ class OptimizerEndpoint:
         if version <= self._version:
             raise ValueError(f"version {version} after {self._version}")
         packing = Packing(version, parameters)
-        block = self._folder.create(packing.num_bytes)
-        packing.write(block.memory)
-        shared = self._folder.publish(self._thread.instance, block)
-        self._thread.command(partial(self._thread.publish, version, block.memory, shared))
-        if self._block:
-            self._block.close()
-        self._block, self._version = block, version
+        block = memoryview(bytearray(packing.num_bytes))
+        packing.write(block)
+        self._thread.command(partial(self._thread.publish, version, block))
+        self._version = version
 
     def receive(self, timeout_s: float, wakeup_fd: int | None = None) -> list[Arrival]:
         """Everything that arrived, at once when there is something, else after a wait.
@@ -174,9 +164,6 @@ class OptimizerEndpoint:
         self._thread.command(self._thread.stop)
         self._thread.join(timeout=5.0)
         self._thread.bell.close()
-        if self._block:
-            self._block.close()
-            self._block = None
 
     def __enter__(self) -> Self:
         return self

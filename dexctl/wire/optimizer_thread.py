@@ -63,7 +63,6 @@ class OptimizerThread(threading.Thread):
         connections: those of ``server``.
         gate: answers handshakes, or None without encryption.
         identity: digest of the profile, the profile as JSON, and the run's seed.
-        memory: identity of the shared memory that parameters are published in.
 
     Attributes:
         inbox: what arrived; the bell rings when it grows.
@@ -79,7 +78,6 @@ class OptimizerThread(threading.Thread):
         identity: tuple[str, bytes, int],
         layout: Layout,
         wire: schema.Wire,
-        memory: str,
     ) -> None:
         super().__init__(name="dexctl-wire", daemon=True)
         self.instance = secrets.token_hex(16)
@@ -93,13 +91,14 @@ class OptimizerThread(threading.Thread):
         self._largest_frame = max(layout.largest_frame, WORKER_CONTROL_BYTES)
         self._roster = Roster(self._digest, layout, wire.orphan_timeout_s)
         self._credits = Credits(wire.credits, (wire.buffer_mib << 20) // max(1, layout.num_bytes))
-        self._editions = Editions(memory)
+        self._editions = Editions()
         self._out = Correspondence(server, self._roster, self._credits, self._editions)
         self._complaints = Complaints()
         self._commands: deque[Callable[[], None]] = deque()
         self._commanded = Doorbell()
         self._ended: list[tuple[Connection, int]] = []
         self._failed_handshake = 0
+        self._delivered = False
         self._dismissal = ""
         self._stop_s = float("inf")
         self._interval_s = min(wire.heartbeat_s, 0.1)
@@ -114,9 +113,9 @@ class OptimizerThread(threading.Thread):
         """End the thread, when all who were dismissed have left; a command."""
         self._stop_s = time.monotonic() + (DISMISSAL_S if self._dismissal else 0.0)
 
-    def publish(self, version: int, block: memoryview, shared: bool) -> None:
+    def publish(self, version: int, block: memoryview) -> None:
         """Offer newer parameters; a command."""
-        self._editions.publish(version, block, shared)
+        self._editions.publish(version, block)
 
     def acknowledge(self, segment: Segment) -> None:
         """Give a segment's credit back; a command."""
@@ -191,6 +190,9 @@ class OptimizerThread(threading.Thread):
             if emptied and now_s - self._ticked_s >= self._interval_s:
                 self._tick(now_s)
             self._out.speak(now_s)
+            if self._delivered:
+                self._delivered = False
+                self.bell.ring()
 
     def _watch(self, now_s: float) -> None:
         for change in self._connections.changes(now_s):
@@ -212,7 +214,7 @@ class OptimizerThread(threading.Thread):
                 self._watch(now_s)
                 connection = self._connections.of(frames[0])
             if connection:
-                connection.delivered += sum(len(frame) + FRAME_OVERHEAD_BYTES for frame in frames[1:])
+                connection.delivered += sum(map(len, frames)) + FRAME_OVERHEAD_BYTES * len(frames)
                 if connection.doomed_s < float("inf"):
                     continue
             self._read(frames, connection, now_s)
@@ -255,7 +257,7 @@ class OptimizerThread(threading.Thread):
         if connection:
             connection.worker = session.name
         self._credits.join(session.name)
-        self._editions.join(session.name, hello.memory, now_s)
+        self._editions.join(session.name, hello.memory)
         welcome = Welcome(
             worker_index=session.index,
             seed=self._seed,
@@ -385,4 +387,4 @@ class OptimizerThread(threading.Thread):
     def _deliver(self, arrival: Arrival) -> None:
         if len(self.inbox) < WAITING_ARRIVALS or isinstance(arrival, Segment):
             self.inbox.append(arrival)
-            self.bell.ring()
+            self._delivered = True

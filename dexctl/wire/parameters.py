@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from dexctl.wire.layout import ArrayLayout, is_finite, view
+from dexctl.wire.layout import ArrayLayout, check_values, is_finite, view
 
 ALIGNMENT = 64
 INDEX_BYTES = 1 << 20
@@ -72,8 +72,12 @@ class Packing:
             offset += _aligned(array.nbytes)
 
 
-def unpack(block: memoryview) -> tuple[int, dict[str, np.ndarray]]:
+def unpack(block: memoryview, trusted: bool = False) -> tuple[int, dict[str, np.ndarray]]:
     """Version and arrays of a block, over its bytes, without a copy.
+
+    Args:
+        block: the whole of it.
+        trusted: somebody has looked at its numbers before.
 
     Raises:
         ValueError: the block is not whole, names something twice, or holds a number that is
@@ -88,7 +92,10 @@ def unpack(block: memoryview) -> tuple[int, dict[str, np.ndarray]]:
         size = math.prod(shape) * np.dtype(layout.dtype).itemsize
         if offset + size > block.nbytes:
             raise ValueError(f"parameter {layout.name} reaches over the end")
-        parameters[layout.name] = view(block[offset : offset + size], layout.name, layout.dtype, shape)
+        array = view(block[offset : offset + size], layout.dtype, shape)
+        if not trusted:
+            check_values(layout.name, array)
+        parameters[layout.name] = array
         offset += _aligned(size)
     if offset != block.nbytes:
         raise ValueError(f"parameters of {offset} bytes in a block of {block.nbytes}")

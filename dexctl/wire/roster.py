@@ -15,7 +15,7 @@ import numpy as np
 
 from dexctl.wire.connections import Connection
 from dexctl.wire.layout import Layout
-from dexctl.wire.messages import Fault, Hello, SegmentHeader
+from dexctl.wire.messages import Announce, Fault, Hello, SegmentHeader
 
 # What is remembered of workers that went: a few hundred bytes each.
 REMEMBERED = 10_000
@@ -28,13 +28,13 @@ class Mail:
     Attributes:
         taken: acknowledged sequence numbers.
         credits: new ones.
-        announcement: version and size in bytes.
+        announcement: of the newest version it may know of.
         pieces: version and offset of the parameters it asked for.
     """
 
     taken: list[int] = field(default_factory=list)
     credits: int = 0
-    announcement: tuple[int, int] | None = None
+    announcement: Announce | None = None
     pieces: deque[tuple[int, int]] = field(default_factory=deque)
 
 

@@ -19,37 +19,54 @@ from pathlib import Path
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-class Block:
-    """Bytes of parameters that are being written: in shared memory, or private.
+class SharedBlock:
+    """Bytes in shared memory that are being written.
 
-    Attributes:
-        memory: writable, zeros at first.
+    Args:
+        path: of the new file.
+        size: in bytes.
+
+    Raises:
+        OSError: there is no room.
     """
 
-    def __init__(self, memory: memoryview, descriptor: int = -1, path: Path | None = None) -> None:
-        self.memory = memory
-        self._descriptor = descriptor
+    def __init__(self, path: Path, size: int) -> None:
         self._path = path
-
-    def rename(self, target: Path) -> bool:
-        """Give the block the name under which others find it; whether that worked."""
-        if self._path is None:
-            return False
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._descriptor = os.open(path, flags, 0o600)
         try:
-            self._path.rename(target)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.posix_fallocate(self._descriptor, 0, size)
         except OSError:
-            return False
+            self.close()
+            raise
+
+    def write(self, offset: int, content: memoryview) -> None:
+        """Write some of it; the room is set aside already."""
+        # Writing through a mapping would take twice the time, in page faults.
+        while content:
+            count = os.pwrite(self._descriptor, content, offset)
+            offset, content = offset + count, content[count:]
+
+    def load(self) -> memoryview:
+        """Map it copy-on-write: a writer changes its own copy alone."""
+        return memoryview(mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_COPY))
+
+    def rename(self, target: Path) -> None:
+        """Give it the name under which others find it.
+
+        Raises:
+            OSError: somebody removed it meanwhile.
+        """
+        self._path.rename(target)
         self._path = target
-        return True
 
     def close(self) -> None:
-        """Let go of the file: its bytes live as long as something maps them."""
-        if self._descriptor >= 0:
-            with contextlib.suppress(OSError):
-                if self._path and os.fstat(self._descriptor).st_ino == self._path.stat().st_ino:
-                    self._path.unlink()
-            os.close(self._descriptor)
-            self._descriptor = -1
+        """Remove the file, if it still has its name; its bytes live as long as something maps them."""
+        with contextlib.suppress(OSError):
+            if os.fstat(self._descriptor).st_ino == self._path.stat().st_ino:
+                self._path.unlink()
+        os.close(self._descriptor)
 
 
 class SharedFolder:
@@ -77,28 +94,22 @@ class SharedFolder:
             self.identity = f"{boot}:{status.st_dev}:{status.st_ino}"
             self._sweep()
 
-    def create(self, size: int) -> Block:
-        """A block of zeros: shared when there is room, private otherwise."""
+    def create(self, size: int) -> SharedBlock | None:
+        """A block to be written, or nothing when there is no folder or no room."""
         if not self.identity:
-            return Block(memoryview(bytearray(size)))
-        path = self._path / f"{uuid.uuid4().hex}.part"
-        descriptor = -1
+            return None
         try:
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            descriptor = os.open(path, flags, 0o600)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Without the room set aside, writing to a full folder ends the process by a signal.
-            os.posix_fallocate(descriptor, 0, size)
-            return Block(memoryview(mmap.mmap(descriptor, size)), descriptor, path)
+            return SharedBlock(self._path / f"{uuid.uuid4().hex}.part", size)
         except OSError:
-            if descriptor >= 0:
-                os.close(descriptor)
-                path.unlink(missing_ok=True)
-            return Block(memoryview(bytearray(size)))
+            return None
 
-    def publish(self, name: str, block: Block) -> bool:
+    def publish(self, name: str, block: SharedBlock) -> bool:
         """Name a written block, in place of the one before; whether others can see it."""
-        return bool(self.identity) and block.rename(self._path / name)
+        try:
+            block.rename(self._path / name)
+        except OSError:
+            return False
+        return True
 
     def load(self, name: str) -> memoryview | None:
         """Map a published block, copy-on-write, or nothing when there is none."""

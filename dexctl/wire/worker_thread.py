@@ -50,7 +50,6 @@ from dexctl.wire.shared import SharedFolder
 ATTEMPT_S = 3.0
 # So many broken handshakes in a row are no accident.
 HANDSHAKES = 3
-TICK_S = 0.1
 LINGER_S = 0.3
 
 
@@ -113,6 +112,8 @@ class WorkerThread(threading.Thread):
         self._unsaid: deque[FromWorker] = deque()
         self._tracker: zmq.MessageTracker | None = None
         now_s = time.monotonic()
+        # The clocks are looked at twice a heartbeat.
+        self._tick_s = min(0.5, wire.heartbeat_s / 2)
         self._heard_s = self._spoke_s = self._opened_s = self._ticked_s = now_s
         self._socket, self._connections = self._open()
 
@@ -156,7 +157,7 @@ class WorkerThread(threading.Thread):
             self.bell.ring()
 
     def _turn(self) -> None:
-        wait_s = self._ticked_s + TICK_S - time.monotonic()
+        wait_s = self._ticked_s + self._tick_s - time.monotonic()
         ready = dict(self._poller.poll(max(0, int(wait_s * 1000) + 1)))
         now_s = time.monotonic()
         if self._handed.fileno() in ready:
@@ -167,7 +168,7 @@ class WorkerThread(threading.Thread):
         emptied = self._socket not in ready or self._receive(now_s)
         if self.ended is None:
             self._speak(now_s)
-            if emptied and now_s - self._ticked_s >= TICK_S:
+            if emptied and now_s - self._ticked_s >= self._tick_s:
                 self._tick(now_s)
 
     def _open(self) -> tuple[zmq.Socket[bytes], Connections]:
@@ -264,7 +265,7 @@ class WorkerThread(threading.Thread):
                     self._outbox.credits += message.credits
                 self.bell.ring()
             case Announce():
-                self.download.announce(message.version, message.size)
+                self.download.announce(message)
                 self.bell.ring()
             case Piece():
                 self.download.piece(message.version, message.offset, frames[1].buffer)
@@ -345,7 +346,7 @@ class WorkerThread(threading.Thread):
         return True
 
     def _tick(self, now_s: float) -> None:
-        pause_s = max(0.0, now_s - self._ticked_s - 2 * TICK_S)
+        pause_s = max(0.0, now_s - self._ticked_s - 2 * self._tick_s)
         self._ticked_s = now_s
         self._heard_s += pause_s
         self._opened_s += pause_s

@@ -253,9 +253,9 @@ def closing():
 
 
 @pytest.fixture
-def make_optimizer(closing, tmp_path):
+def make_optimizer(closing):
     def make(bind="tcp://127.0.0.1:0", layout=LAYOUT, wire=None, digest="d1", **options):
-        options = {"shared_folder": tmp_path / "shared", "seed": 7, **options}
+        options = {"seed": 7, **options}
         return closing(OptimizerEndpoint(bind, b'{"a":1}', digest, layout, wire or make_wire(), **options))
 
     return make

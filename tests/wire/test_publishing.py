@@ -1,3 +1,4 @@
+import statistics
 import threading
 import time
 
@@ -23,14 +24,13 @@ def value_of(parameters):
     return value
 
 
-@pytest.fixture(params=["same memory", "other memory", "no memory"])
+@pytest.fixture(params=["shared memory", "no shared memory"])
 def memory(request, tmp_path):
-    """Options of a worker on the optimizer's host, on another, and on one without shared memory."""
-    if request.param == "no memory":
-        (tmp_path / "open").mkdir()
-        (tmp_path / "open").chmod(0o777)
-    folders = {"same memory": "shared", "other memory": "other", "no memory": "open"}
-    return {"shared_folder": tmp_path / folders[request.param]}
+    """Options of a worker on a host with shared memory and on one without."""
+    if request.param == "no shared memory":
+        (tmp_path / "shared").mkdir()
+        (tmp_path / "shared").chmod(0o777)
+    return {"shared_folder": tmp_path / "shared"}
 
 
 def test_parameters_arrive_as_they_were_published(make_optimizer, make_worker, memory):
@@ -129,17 +129,17 @@ def test_a_slow_subscriber_gets_the_newest_and_holds_nobody_back(
 
     follower = threading.Thread(target=follow)
     follower.start()
-    slowest_s = 0.0
+    waits_s = []
     for version in range(1, 61):
         optimizer.publish(version, weights(version, size))
         started_s = time.monotonic()
         fast.parameters(wait_for=version)
-        slowest_s = max(slowest_s, time.monotonic() - started_s)
+        waits_s.append(time.monotonic() - started_s)
         done.wait(0.05)
     done.set()
     optimizer.publish(61, weights(61, size))
     follower.join(20)
-    assert slowest_s < 1.0
+    assert statistics.median(waits_s) < 0.2
     # Of some sixty versions in three seconds it took the few it had time for, and then a new one.
     assert 2 <= len(seen) <= 12
     assert max(np.diff(seen)) > 5
@@ -164,8 +164,8 @@ def test_a_version_that_is_not_kept_any_more_is_said_to_be_gone(make_optimizer, 
     optimizer.publish(2, weights(2))
     stranger.say(encode(Fetch(version=1, offset=0)))
     assert stranger.hear(Gone).version == 1
-    stranger.say(encode(Fetch(version=2, offset=PIECE_BYTES)))
-    assert stranger.hear(Piece).offset == PIECE_BYTES
+    stranger.say(encode(Fetch(version=2, offset=0)))
+    assert stranger.hear(Piece).version == 2
 
 
 def test_experience_of_versions_that_a_restarted_optimizer_lost_is_dropped(
@@ -194,7 +194,7 @@ def test_experience_of_versions_that_a_restarted_optimizer_lost_is_dropped(
 RUBBISH = {
     "text": ([b"rubbish"], "not a message of dexctl"),
     "another protocol": ([MAGIC + b"\x09" + b"x"], "wire protocol 9"),
-    "huge parameters": ([encode(Announce(version=1, size=2**40))], "parameters of 1099511627776 bytes"),
+    "huge parameters": ([encode(Announce(version=1, size=2**40, share=False))], "parameters of 1099511627776 bytes"),
     "a second frame": ([encode(Alive()), b"more"], "a message of 2 frames"),
 }
 
@@ -214,23 +214,26 @@ def test_an_optimizer_that_sends_rubbish_is_left_with_76(make_worker, closing, c
         worker.close()
 
 
+@pytest.mark.parametrize("share", [True, False])
 @pytest.mark.parametrize(("offset", "length"), [(PIECE_BYTES, PIECE_BYTES), (0, PIECE_BYTES - 1), (0, 2 * PIECE_BYTES)])
-def test_a_piece_that_is_not_the_one_asked_for_is_refused(tmp_path, offset, length):
+def test_a_piece_that_is_not_the_one_asked_for_is_refused(tmp_path, offset, length, share):
     download = Download(SharedFolder(tmp_path / "shared"))
     download.follow("run")
-    download.announce(1, 3 * PIECE_BYTES)
+    download.announce(Announce(version=1, size=3 * PIECE_BYTES, share=share))
     assert [fetch.offset for fetch in download.requests()] == [0, PIECE_BYTES, 2 * PIECE_BYTES]
     with pytest.raises(Fault, match="bytes of parameters at"):
         download.piece(1, offset, memoryview(bytes(length)))
     download.close()
 
 
-def test_fetched_parameters_that_are_not_what_they_should_be_are_refused(tmp_path):
+@pytest.mark.parametrize("share", [True, False])
+def test_fetched_parameters_that_are_not_what_they_should_be_are_refused(tmp_path, share):
     download = Download(SharedFolder(tmp_path / "shared"))
     download.follow("run")
-    download.announce(1, 100)
+    download.announce(Announce(version=1, size=100, share=share))
     download.requests()
     with pytest.raises(ProtocolError, match="the optimizer sent parameters"):
         download.piece(1, 0, memoryview(b"\xff" * 100))
     assert download.edition is None
     download.close()
+    assert list((tmp_path / "shared").iterdir()) == []

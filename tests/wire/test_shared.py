@@ -1,5 +1,4 @@
-import errno
-import os
+import resource
 import subprocess
 import sys
 
@@ -16,7 +15,9 @@ def folder(tmp_path):
 
 def write(folder, name, content):
     block = folder.create(len(content))
-    block.memory[:] = content
+    block.write(0, memoryview(content)[:2])
+    block.write(2, memoryview(content)[2:])
+    assert bytes(block.load()) == content
     return block, folder.publish(name, block)
 
 
@@ -65,15 +66,23 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_holds_is_ke
     assert [path.name for path in (tmp_path / "shared").iterdir()] == ["held"]
 
 
-def test_a_full_folder_gives_private_memory(folder, monkeypatch, tmp_path):
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "posix_fallocate", full)
-    block, shared = write(folder, "run", b"first")
-    assert not shared
-    assert bytes(block.memory) == b"first"
+def test_a_full_folder_gives_no_block_and_leaves_no_file(folder, tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Past the limit the kernel refuses to set room aside, as on a full disk.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
+    try:
+        assert folder.create(2 << 20) is None
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list((tmp_path / "shared").iterdir()) == []
+
+
+def test_a_block_whose_file_somebody_removed_is_not_published(folder, tmp_path):
+    block = folder.create(5)
+    for path in (tmp_path / "shared").iterdir():
+        path.unlink()
+    assert not folder.publish("run", block)
+    block.close()
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707])
@@ -82,8 +91,7 @@ def test_a_folder_that_others_may_write_to_is_not_trusted(tmp_path, mode):
     (tmp_path / "shared").chmod(mode)
     folder = SharedFolder(tmp_path / "shared")
     assert folder.identity == ""
-    _, shared = write(folder, "run", b"first")
-    assert not shared
+    assert folder.create(5) is None
     assert folder.load("run") is None
 
 

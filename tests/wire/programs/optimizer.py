@@ -5,7 +5,6 @@ Options: bind, acknowledge, dismiss_at (a tag).
 
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 
@@ -23,9 +22,7 @@ def say(event, **fields):
 options = json.loads(sys.argv[1])
 wire = Wire(credits=4, buffer_mib=64, heartbeat_s=0.1, timeout_s=0.8, orphan_timeout_s=20.0)
 layout = Layout(2, 512, (ArrayLayout("observation", "float32", ("T", "N", 64)), ArrayLayout("tag", "int32", ())))
-optimizer = OptimizerEndpoint(
-    options["bind"], b"{}", "d1", layout, wire, 7, shared_folder=Path(options["shared_folder"])
-)
+optimizer = OptimizerEndpoint(options["bind"], b"{}", "d1", layout, wire, 7)
 optimizer.publish(1, {"weight": np.zeros(3, np.float32)})
 say("listening", endpoint=optimizer.endpoint)
 finished = False
