@@ -31,7 +31,7 @@ def open_training(toy, make_learner, tmp_path):
         profile = toy("feedforward", *fast, *settings)
         layout = segment_layout(profile, ACTUATORS)
         folder = tmp_path / "shared"
-        endpoint = OptimizerEndpoint("tcp://127.0.0.1:0", b"{}", "d", layout, profile.wire, 0, shared_folder=folder)
+        endpoint = OptimizerEndpoint("tcp://127.0.0.1:0", b"{}", "d", layout, profile.wire, 0)
         closing.append(endpoint)
         events = []
         options = {"clock": clock} if clock else {}
