@@ -27,7 +27,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Joined:
-    """A worker came, or came back."""
+    """A worker came, or came back; always before its segments, and never twice without a ``Lost``."""
 
     worker: int
     name: str

@@ -30,6 +30,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Text = Annotated[str, Meta(max_length=1024)]
 Token = Annotated[bytes, Meta(max_length=32)]
 Whole = Annotated[int, Meta(ge=0, le=2**62)]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Numbers = Annotated[list[Whole], Meta(max_length=1 << 16)]
 Report = Annotated[dict[Name, float], Meta(max_length=64)]
 
@@ -141,6 +142,7 @@ class Welcome(Message, frozen=True):
         received: highest sequence number that has arrived.
         outstanding: those up to ``received`` that are not acknowledged yet.
         version: newest published, 0 before the first.
+        heartbeat_s, timeout_s: how often to say that one lives, how long to wait for the other's word.
     """
 
     worker_index: Whole
@@ -154,6 +156,8 @@ class Welcome(Message, frozen=True):
     received: Whole
     outstanding: Numbers
     version: Whole
+    heartbeat_s: Seconds
+    timeout_s: Seconds
 
 
 class Refuse(Message, frozen=True):

@@ -249,10 +249,12 @@ class OptimizerThread(threading.Thread):
             if user.encode() not in self._gate.allowed.names:
                 raise Fault("this key is not allowed any more", 77)
         before = self._roster.of_worker(hello.worker)
-        replaced = before.connection if before else None
+        replaced = (before.index, before.connection) if before and before.route is not None else None
         session = self._roster.greet(hello, user, route, now_s)
-        if replaced and replaced is not connection:
-            replaced.cut()
+        if replaced:
+            self._deliver(Lost(replaced[0], session.name, "it connected anew"))
+            if replaced[1]:
+                replaced[1].cut()
         session.connection = connection
         if connection:
             connection.worker = session.name
@@ -270,9 +272,11 @@ class OptimizerThread(threading.Thread):
             received=session.received,
             outstanding=sorted(session.outstanding),
             version=self._editions.newest,
+            heartbeat_s=self._wire.heartbeat_s,
+            timeout_s=self._wire.timeout_s,
         )
-        if self._out.send(session, welcome):
-            self._deliver(Joined(session.index, session.name, hello.host, hello.pid))
+        self._out.send(session, welcome)
+        self._deliver(Joined(session.index, session.name, hello.host, hello.pid))
         if self._dismissal:
             self._out.send(session, Dismiss(reason=self._dismissal))
 

@@ -36,7 +36,7 @@ class WorkerEndpoint:
     Args:
         connect: endpoints; one is chosen at random, and another when it is gone.
         digest: of the profile it has; empty asks for the optimizer's.
-        wire: heartbeats and timeouts.
+        wire: its orphan timeout, and until the welcome its heartbeats and timeouts.
         keys: encrypt.
         timeout_s: how long ``join`` tries.
         name: an id that is kept over restarts; by default a random one.

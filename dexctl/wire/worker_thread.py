@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 import zmq
+from msgspec.structs import replace
 
 from dexctl.errors import DexctlError, ProtocolError, RefusedError, TemporaryError
 from dexctl.profile import schema
@@ -51,6 +52,8 @@ ATTEMPT_S = 3.0
 # So many broken handshakes in a row are no accident.
 HANDSHAKES = 3
 LINGER_S = 0.3
+# The clocks are looked at twice a heartbeat, and at least so often.
+LONGEST_TICK_S = 0.5
 
 
 class Orphaned(TemporaryError):
@@ -67,7 +70,7 @@ class WorkerThread(threading.Thread):
     Args:
         connect: endpoints, one of which is chosen at random.
         identity: id of the worker, digest of its profile, digest of its layout.
-        wire: heartbeats and timeouts.
+        wire: its orphan timeout, and until the welcome its heartbeats and timeouts.
         keys: None for no encryption.
         folder: the host's shared memory.
 
@@ -112,8 +115,7 @@ class WorkerThread(threading.Thread):
         self._unsaid: deque[FromWorker] = deque()
         self._tracker: zmq.MessageTracker | None = None
         now_s = time.monotonic()
-        # The clocks are looked at twice a heartbeat.
-        self._tick_s = min(0.5, wire.heartbeat_s / 2)
+        self._tick_s = min(LONGEST_TICK_S, wire.heartbeat_s / 2)
         self._heard_s = self._spoke_s = self._opened_s = self._ticked_s = now_s
         self._socket, self._connections = self._open()
 
@@ -181,7 +183,8 @@ class WorkerThread(threading.Thread):
         client.connect_timeout = int(ATTEMPT_S * 1000)
         client.handshake_ivl = 10_000
         client.maxmsgsize = OPTIMIZER_CONTROL_BYTES + 64
-        client.sndhwm = self._wire.credits + PIECES_AHEAD + 16
+        # Credits bound what is sent, and the optimizer gives them.
+        client.sndhwm = 1024
         client.rcvhwm = PIECES_AHEAD + 64
         if self._keys:
             client.curve_publickey = self._keys.public
@@ -280,6 +283,8 @@ class WorkerThread(threading.Thread):
     def _welcomed(self, welcome: Welcome) -> None:
         fresh = self.welcome is None or self.welcome.instance != welcome.instance
         self._digest, self._layout = welcome.digest, welcome.layout.digest
+        self._wire = replace(self._wire, heartbeat_s=welcome.heartbeat_s, timeout_s=welcome.timeout_s)
+        self._tick_s = min(LONGEST_TICK_S, welcome.heartbeat_s / 2)
         self._tokens[self._endpoint] = welcome.token
         with self._lock:
             self._outbox.resume(welcome.received, welcome.outstanding, welcome.credits)

@@ -250,6 +250,19 @@ def test_an_optimizer_that_computes_is_not_taken_for_dead(pair, arrays):
     assert len(inbox.of(Joined)) == 1
 
 
+def test_heartbeats_are_those_of_the_optimizer(make_optimizer, make_worker, inbox_of, wire_with, arrays):
+    optimizer = make_optimizer()
+    inbox = inbox_of(optimizer)
+    # On its own it would say too seldom that it lives, and wait for hours.
+    worker = make_worker(optimizer.endpoint, wire=wire_with(heartbeat_s=1000.0, timeout_s=2000.0))
+    deadline_s = time.monotonic() + 1.2
+    while time.monotonic() < deadline_s:
+        inbox.pump()
+    worker.send(0, arrays())
+    inbox.wait(Segment)
+    assert inbox.of(Lost) == []
+
+
 def test_a_signal_ends_an_optimizers_wait(make_optimizer):
     optimizer = make_optimizer()
     read, write = os.pipe()

@@ -1,6 +1,6 @@
 """A worker that sends numbered segments, and says what befalls it in JSON lines.
 
-Options: endpoints, name, segments, timeout_s, orphan_timeout_s.
+Options: endpoints, name, segments, orphan_timeout_s.
 """
 
 import json
@@ -24,7 +24,7 @@ wire = Wire(
     credits=4,
     buffer_mib=64,
     heartbeat_s=0.1,
-    timeout_s=options.get("timeout_s", 0.8),
+    timeout_s=0.8,
     orphan_timeout_s=options.get("orphan_timeout_s", 20.0),
 )
 worker = WorkerEndpoint(
