@@ -135,7 +135,9 @@ class Child:
 
     def __init__(self, program, options):
         environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-        command = [sys.executable, str(PROGRAMS / f"{program}.py"), json.dumps(options)]
+        namespace = options.pop("namespace", None)
+        prefix = ["ip", "netns", "exec", namespace] if namespace else []
+        command = [*prefix, sys.executable, str(PROGRAMS / f"{program}.py"), json.dumps(options)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         self.lines = queue.Queue()
         self.seen = []

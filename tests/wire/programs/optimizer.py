@@ -1,6 +1,6 @@
 """An optimizer that says which segments it took, in JSON lines, and dismisses its workers.
 
-Options: bind, acknowledge, dismiss_at (a tag).
+Options: bind, insecure, dismiss_at (a tag).
 """
 
 import json
@@ -22,7 +22,7 @@ def say(event, **fields):
 options = json.loads(sys.argv[1])
 wire = Wire(credits=4, buffer_mib=64, heartbeat_s=0.1, timeout_s=0.8, orphan_timeout_s=20.0)
 layout = Layout(2, 512, (ArrayLayout("observation", "float32", ("T", "N", 64)), ArrayLayout("tag", "int32", ())))
-optimizer = OptimizerEndpoint(options["bind"], b"{}", "d1", layout, wire, 7)
+optimizer = OptimizerEndpoint(options["bind"], b"{}", "d1", layout, wire, 7, insecure=options.get("insecure", False))
 optimizer.publish(1, {"weight": np.zeros(3, np.float32)})
 say("listening", endpoint=optimizer.endpoint)
 finished = False
@@ -31,8 +31,7 @@ while not finished:
         if isinstance(arrival, Segment):
             tag = int(arrival.arrays["tag"])
             say("taken", tag=tag)
-            if options.get("acknowledge", True):
-                optimizer.acknowledge(arrival)
+            optimizer.acknowledge(arrival)
             finished = finished or tag == options.get("dismiss_at")
         else:
             say(type(arrival).__name__.lower(), text=str(arrival))

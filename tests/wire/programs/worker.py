@@ -1,10 +1,11 @@
 """A worker that sends numbered segments, and says what befalls it in JSON lines.
 
-Options: endpoints, name, segments, orphan_timeout_s.
+Options: endpoints, name, segments, pause_s (between them), orphan_timeout_s.
 """
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,7 @@ try:
         arrays = {a.name: np.zeros(welcome.layout.shape(a), a.dtype) for a in welcome.layout.arrays}
         arrays["tag"][()] = number
         worker.send(version, arrays)
+        time.sleep(options.get("pause_s", 0))
         say("sent", number=number)
     while True:
         version, _ = worker.parameters(wait_for=version + 1)
