@@ -83,20 +83,21 @@ def optimize(
     if dry_run:
         check_run_folder(run, loaded)
         return
-    from dexctl.console.training_session import Plan, Session
-
-    plan = Plan(
-        workers=count,
-        worker_options=options,
-        sync=sync,
-        bind=bind,
-        keys=keys,
-        insecure=insecure,
-        endpoint_file=endpoint_file,
-        start_from=start_from,
-        seconds=None if minutes is None else 60.0 * minutes,
-        steps=steps,
-        tensorboard=tensorboard,
-    )
+    # The folder first: what follows takes seconds to import.
     with RunFolder(run, loaded, fresh) as folder:
+        from dexctl.console.training_session import Plan, Session
+
+        plan = Plan(
+            workers=count,
+            worker_options=options,
+            sync=sync,
+            bind=bind,
+            keys=keys,
+            insecure=insecure,
+            endpoint_file=endpoint_file,
+            start_from=start_from,
+            seconds=None if minutes is None else 60.0 * minutes,
+            steps=steps,
+            tensorboard=tensorboard,
+        )
         Session(folder, loaded, plan, Output(json, quiet)).train()

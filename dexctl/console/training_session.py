@@ -69,6 +69,7 @@ class Session:
         self._board = Board(folder.path) if plan.tensorboard else None
         self._restore()
         self._started = self._saved_at = time.monotonic()
+        self._saved_version = self._learner.version
 
     def _restore(self) -> None:
         if self._plan.start_from is not None and not self._folder.resumed:
@@ -89,6 +90,10 @@ class Session:
     def _elapsed_s(self) -> float:
         return time.monotonic() - self._started
 
+    @property
+    def _saved_s_ago(self) -> float:
+        return time.monotonic() - self._saved_at
+
     def train(self) -> None:
         """Trains; raises what ended it before its limits.
 
@@ -108,7 +113,7 @@ class Session:
         title = f"{folder.name}: {self._loaded.name}"
         with events, Signals() as signals, Progress(title, quiet=self._output.quiet) as progress:
             for warning in self._warnings:
-                events.emit("warning", message=warning)
+                self._warn(events, warning)
             try:
                 self._serve(events, signals, progress)
             finally:
@@ -137,7 +142,7 @@ class Session:
             events.emit("listening", endpoint=endpoint.endpoint)
             if plan.endpoint_file is not None:
                 write_endpoint_file(plan.endpoint_file, endpoint.endpoint)
-            options = list(plan.worker_options)
+            options = [*plan.worker_options, "--dumps", str(self._folder.path / "failures")]
             if plan.sync:
                 options += ["--segments-per-version", str(training.segments_per_version)]
             with LocalWorkers(plan.workers, endpoint.endpoint, self._folder.path / "workers", options) as workers:
@@ -152,7 +157,7 @@ class Session:
                         self._tell_status(events, training)
                     for index, status in workers.tend():
                         self._warn(events, f"local worker {index} ended with status {status}; starting it again")
-                    if time.monotonic() - self._saved_at > profile.run.checkpoint_s:
+                    if self._learner.version > self._saved_version and self._saved_s_ago > profile.run.checkpoint_s:
                         self._save(events)
                 endpoint.dismiss("the training is over")
 
@@ -213,6 +218,7 @@ class Session:
     def _save(self, events: Events) -> None:
         self._saved_at = time.monotonic()
         learner = self._learner
+        self._saved_version = learner.version
         path = self._folder.checkpoints / checkpoint.name_of(learner.version)
         checkpoint.write(
             path,

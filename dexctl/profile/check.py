@@ -68,6 +68,7 @@ def faults(profile: Profile) -> Iterator[Fault]:
     yield from _object(profile)
     yield from _cameras(profile)
     yield from _task(profile)
+    yield from _action(profile)
     yield from _randomize(profile)
     yield from _networks(profile)
     yield from _optimization(profile)
@@ -150,6 +151,12 @@ def _task(profile: Profile) -> Iterator[Fault]:
         yield Fault("task.start_refresh", f"expected <= task.start_bank ({task.start_bank}), got {task.start_refresh}")
     if profile.reward.drop > 0:
         yield Fault("reward.drop", f"expected a number <= 0, got {profile.reward.drop}")
+
+
+def _action(profile: Profile) -> Iterator[Fault]:
+    for name in profile.action.hold:
+        if name not in profile.hand.actuators:
+            yield Fault(f"action.hold.{name}", f"the hand has no actuator '{name}'", near(name, profile.hand.actuators))
 
 
 def _randomize(profile: Profile) -> Iterator[Fault]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -45,20 +47,36 @@ class MovingAverage:
 
 
 class RelativeTargets:
-    """Targets = where the joints are now + a share of half their control range, clipped to it."""
+    """Targets = where the joints are now + a share of half their control range, clipped to it.
 
-    def __init__(self, control_range_rad: Tensor, action: schema.Action, ranges_rad: Tensor | None = None) -> None:
+    Actuators that the profile holds are sent to their angle instead: as if each action were overridden
+    with (angle - now) / half range behind all noise and delay, so that a locked wrist is locked (appendix C.1).
+    """
+
+    def __init__(
+        self,
+        control_range_rad: Tensor,
+        action: schema.Action,
+        actuators: Sequence[str] = (),
+        ranges_rad: Tensor | None = None,
+    ) -> None:
         """Takes the ranges.
 
         Args:
             control_range_rad: (A, 2) of the model; half of it is a full action, in every simulation.
+            actuators: their names, in order; needed where some are held.
             ranges_rad: (N, A, 2) of each simulation, live, where they differ: targets are clipped to them.
         """
         self.low, self.high = control_range_rad[:, 0], control_range_rad[:, 1]
         self._reach = 0.5 * action.range_fraction * (self.high - self.low)
+        self._held = torch.tensor([actuators.index(name) for name in action.hold], dtype=torch.int64)
+        self._angle = torch.tensor(list(action.hold.values()), dtype=torch.float64)
         self._ranges = ranges_rad
 
     def __call__(self, action: Tensor, actuator_length: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
         """Actions (n, A) in [-1, 1] and current lengths (n, A) rad of simulations ``rows`` to targets (n, A) rad."""
         low, high = (self.low, self.high) if self._ranges is None else self._ranges[rows].unbind(-1)
-        return torch.clamp(actuator_length + action.clamp(-1.0, 1.0) * self._reach, low, high)
+        target = actuator_length + action.clamp(-1.0, 1.0) * self._reach
+        if len(self._held):
+            target[:, self._held] = self._angle
+        return torch.clamp(target, low, high)

@@ -18,6 +18,7 @@ from dexctl.reorient.action import MovingAverage, RelativeTargets, bin_values
 from dexctl.reorient.goals import next_goal
 from dexctl.reorient.reward import palm_distance, reward
 from dexctl.reorient.starts import StartBank, StartPlayer
+from dexctl.scene import names
 from dexctl.scene.build import Scene
 
 _START = randomness.stream("start")
@@ -87,7 +88,7 @@ class Environment:
         self.num_actuators = len(control_range)
         self.randomization = Randomization(profile, scene, physics, num_environments)
         dynamics = self.randomization.dynamics
-        self._targets = RelativeTargets(control_range, profile.action, dynamics.control_range)
+        self._targets = RelativeTargets(control_range, profile.action, names.ACTUATORS, dynamics.control_range)
         self._average = MovingAverage(num_environments, self.num_actuators, profile.action.average)
         self._noisy_average = MovingAverage(num_environments, self.num_actuators, profile.action.average)
         self._player = StartPlayer(physics, scene, profile.task, profile.action, profile.object.spawn_m, dynamics)

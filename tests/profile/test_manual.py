@@ -54,7 +54,7 @@ def test_the_page_has_a_section_for_every_table_of_the_schema():
 
 def spelled(field):
     default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-    if default in ("", []):
+    if default in ("", [], {}):
         return "empty"
     if isinstance(default, bool) or not isinstance(default, float):
         return shown(default).strip('"')

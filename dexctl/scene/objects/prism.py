@@ -56,7 +56,7 @@ def add_prism(body: mujoco.MjsBody, obj: schema.Object, name: str) -> None:
             conaffinity=1,
             group=_HIDDEN_GROUP,
         )
-    body.mass = obj.mass_kg
+    body.mass, body.ipos = obj.mass_kg, (0.0, 0.0, 0.0)
     body.inertia = inertia(obj.mass_kg, obj.size_m)
     body.explicitinertial = True
 

@@ -1,0 +1,80 @@
+"""What a profile may say: every table and key, with its type, unit and bounds.
+
+The structures hold no number of the paper: those stand in ``profiles/*.toml`` with their
+source beside them. A key without a default must be given by the profile or by one it inherits.
+"""
+
+from __future__ import annotations
+
+from dexctl.profile.schema.kinds import Table
+from dexctl.profile.schema.learning import PPO, Evaluate, Network, Policy, Rollout, Run, Wire
+from dexctl.profile.schema.randomize import (
+    ActionNoise,
+    Backlash,
+    Delay,
+    Force,
+    MarkerLoss,
+    Occlusion,
+    Randomize,
+    RandomizeAppearance,
+    RandomizeObservation,
+    RandomizePhysics,
+    RandomizeUnmodeled,
+    Timing,
+)
+from dexctl.profile.schema.scene import Actuator, Camera, Hand, Joint, Marker, Object, Physics
+from dexctl.profile.schema.task import Action, Reward, Task
+
+__all__ = [
+    "PPO",
+    "Action",
+    "ActionNoise",
+    "Actuator",
+    "Backlash",
+    "Camera",
+    "Delay",
+    "Evaluate",
+    "Force",
+    "Hand",
+    "Joint",
+    "Marker",
+    "MarkerLoss",
+    "Network",
+    "Object",
+    "Occlusion",
+    "Physics",
+    "Policy",
+    "Profile",
+    "Randomize",
+    "RandomizeAppearance",
+    "RandomizeObservation",
+    "RandomizePhysics",
+    "RandomizeUnmodeled",
+    "Reward",
+    "Rollout",
+    "Run",
+    "Table",
+    "Task",
+    "Timing",
+    "Wire",
+]
+
+
+class Profile(Table, frozen=True, kw_only=True):
+    """A whole profile, resolved."""
+
+    description: str
+    hand: Hand
+    object: Object
+    cameras: dict[str, Camera]
+    physics: Physics
+    task: Task
+    reward: Reward
+    action: Action
+    randomize: Randomize
+    policy: Policy
+    ppo: PPO
+    rollout: Rollout
+    evaluate: Evaluate
+    wire: Wire
+    run: Run

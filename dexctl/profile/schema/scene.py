@@ -1,0 +1,141 @@
+"""What is simulated: the hand, the object, the cameras, and how MuJoCo steps."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from dexctl.profile.schema.kinds import (
+    Count,
+    Fraction,
+    NonNegative,
+    Positive,
+    PositiveCount,
+    Quaternion,
+    Range,
+    Table,
+    Vector,
+)
+
+
+class Joint(Table, frozen=True, kw_only=True):
+    """One hinge of the hand.
+
+    Attributes:
+        range_rad: lower and upper stop.
+        damping: N m s/rad.
+        friction_loss: dry friction, N m.
+        stiffness: N m/rad, around ``spring_reference_rad``.
+    """
+
+    range_rad: Range
+    damping: NonNegative
+    friction_loss: NonNegative
+    stiffness: NonNegative = 0.0
+    spring_reference_rad: float = 0.0
+
+
+class Actuator(Table, frozen=True, kw_only=True):
+    """One position servo: torque = gain * (target - angle), clipped to the force limit.
+
+    Attributes:
+        control_range_rad: targets it accepts; for a coupled pair, the sum of both angles.
+        gain: N m/rad.
+        force_limit_nm: N m.
+        backlash_log: ln of the slack speed inward and outward, 1/s; larger is less backlash.
+    """
+
+    control_range_rad: Range
+    gain: Positive
+    force_limit_nm: Positive
+    backlash_log: Range
+
+
+class Marker(Table, frozen=True, kw_only=True):
+    """A motion-capture marker on a fingertip, and the box on the nail that hides it.
+
+    Attributes:
+        position_m: in the distal link's frame.
+        occlusion_half_size_m, occlusion_center_m: the box, in the same frame.
+    """
+
+    position_m: Vector
+    occlusion_half_size_m: Vector
+    occlusion_center_m: Vector
+
+
+class Hand(Table, frozen=True, kw_only=True):
+    """The robot hand: its model, and what is edited into it.
+
+    Attributes:
+        model: ``gymnasium-robotics`` or the path of an MJCF file.
+        coupled_range_rad, coupled_difference_range_rad: limits of J1 + J0 and J1 - J0 of a finger.
+        coupled_damping: of J1 + J0, N m s/rad.
+        dry_friction: False takes the joints' friction loss away, whichever the gains; a constraint a joint the fewer.
+        gains: ``2018`` edits ``joints`` and ``actuators`` into the model, ``gym`` keeps the model's own.
+    """
+
+    model: str
+    gains: Literal["2018", "gym"]
+    dry_friction: bool = True
+    coupled_range_rad: Range
+    coupled_difference_range_rad: Range
+    coupled_damping: NonNegative
+    contact_margin_m: NonNegative
+    joints: dict[str, Joint]
+    actuators: dict[str, Actuator]
+    fingertip_markers: dict[str, Marker]
+    base_markers_m: dict[str, Vector]
+
+
+class Object(Table, frozen=True, kw_only=True):
+    """What the hand holds.
+
+    Attributes:
+        kind: ``block``, a cube with a letter on each face; ``prism``, an octagonal one with ten; ``sphere``, a
+            patterned ball; ``mjcf``, the first body of the file ``model``, with its own size, mass and looks.
+        model: path of an MJCF file; for ``mjcf`` alone.
+        size_m: the block's edge, the prism's height and width across flats, the sphere's diameter.
+        mass_kg: total mass.
+        spawn_m: where it is let go above the palm, world frame.
+        friction: sliding, spinning, rolling.
+        face_colors: RGB in [0, 1] by face: ``+x`` to ``-z``; of a prism the four between them too, ``+x+y``.
+        letters: one for each face, in the order +x -x +y -y +z -z +x+y -x+y -x-y +x-y.
+    """
+
+    kind: Literal["block", "prism", "sphere", "mjcf"]
+    model: str = ""
+    size_m: NonNegative = 0.0
+    mass_kg: NonNegative = 0.0
+    spawn_m: Vector
+    friction: Vector
+    joint_damping: NonNegative
+    face_colors: dict[str, Vector]
+    letters: str = ""
+
+
+class Camera(Table, frozen=True, kw_only=True):
+    """A fixed camera: pose in the world frame and vertical field of view."""
+
+    position_m: Vector
+    quaternion_wxyz: Quaternion
+    vertical_fov_deg: Annotated[float, Meta(gt=0, lt=180)]
+
+
+class Physics(Table, frozen=True, kw_only=True):
+    """How MuJoCo steps.
+
+    Attributes:
+        threads: 0 takes every core that the process may use.
+        failure_share: a run ends when more than this share of steps failed.
+        dump_failures: how many failing simulations a process writes down at most.
+    """
+
+    backend: Literal["cpu"]
+    timestep_s: Positive
+    substeps: PositiveCount
+    solver_iterations: PositiveCount
+    threads: Count
+    failure_share: Fraction
+    dump_failures: Count
