@@ -11,14 +11,14 @@ from dexctl.commands.options import DryRun, Json, Quiet, Settings, complete_prof
 
 def evaluate(
     policy: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--policy",
             metavar="PATH",
             help="A run, a checkpoint or a shipped policy; or 'random', or 'zero'; repeatable.",
             autocompletion=complete_runs,
         ),
-    ],
+    ] = None,
     profile: Annotated[
         str | None,
         typer.Option(
@@ -41,8 +41,16 @@ def evaluate(
 
     Every policy plays the same trials. With --json the answer is one document.
     """
-    from dexctl.console.evaluation_session import Question, evaluate_policies
+    from dexctl.console.evaluation.modes import answer
+    from dexctl.console.evaluation.question import Question
     from dexctl.console.output import Output
 
-    question = Question(tuple(policy), profile, tuple(settings or ()), trials, seed, greedy)
-    evaluate_policies(question, Output(json, quiet), dry_run)
+    question = Question(
+        policy=tuple(policy or ()),
+        profile=profile,
+        set=tuple(settings or ()),
+        trials=trials,
+        seed=seed,
+        greedy=greedy,
+    )
+    answer(question, Output(json, quiet), dry_run)

@@ -1,10 +1,10 @@
-"""One evaluation from start to end: policies opened, trials played, a table or a document."""
+"""Policies scored by trials: opened, played, shown as a table or a document."""
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
+from dexctl.console.evaluation.question import Question
 from dexctl.console.output import Output, Table
 from dexctl.console.progress import Progress
 from dexctl.console.signals import Signals
@@ -12,18 +12,6 @@ from dexctl.evaluate.trials import Trial, run_trials, score
 from dexctl.policy.opening import BASELINES, OpenPolicy, open_policy
 from dexctl.profile.load import adjust, load
 from dexctl.profile.schema import Profile
-
-
-@dataclasses.dataclass(frozen=True)
-class Question:
-    """What an evaluation was asked; see the options of ``dexctl evaluate``."""
-
-    policies: tuple[str, ...]
-    profile: str | None
-    settings: tuple[str, ...]
-    trials: int | None
-    seed: int
-    greedy: bool
 
 
 class _Shown:
@@ -40,7 +28,7 @@ class _Shown:
         self._progress.update({"policy": self._name, "trials": played, "goals in a row": mean})
 
 
-def evaluate_policies(question: Question, output: Output, dry_run: bool) -> None:
+def run(question: Question, output: Output, dry_run: bool) -> None:
     """Plays the trials of every policy and shows the score.
 
     Raises:
@@ -72,11 +60,11 @@ def evaluate_policies(question: Question, output: Output, dry_run: bool) -> None
 
 
 def _open(question: Question) -> list[OpenPolicy]:
-    profile: Profile | None = load(question.profile, question.settings).profile if question.profile else None
-    trained = [name for name in question.policies if name not in BASELINES]
+    profile: Profile | None = load(question.profile, question.set).profile if question.profile else None
+    trained = [name for name in question.policy if name not in BASELINES]
     if profile is None and trained:
-        profile = adjust(open_policy(trained[0], None).profile, question.settings, trained[0])
-    return [open_policy(name, profile, question.greedy) for name in question.policies]
+        profile = adjust(open_policy(trained[0], None).profile, question.set, trained[0])
+    return [open_policy(name, profile, question.greedy) for name in question.policy]
 
 
 def _table(scores: list[dict[str, Any]]) -> Table:

@@ -1,0 +1,65 @@
+"""Which evaluation a question asks for, decided by the options that it names, and which options go together.
+
+Another mode is an entry in ``MODES``, a file beside this one, and its options in ``question`` and in the command.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Sequence
+
+from dexctl.console.evaluation.question import Question
+from dexctl.console.output import Output
+from dexctl.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Mode:
+    """One kind of evaluation.
+
+    Attributes:
+        session: the module beside this one whose ``run(question, output, dry_run)`` does it.
+        needs: options that ask for it, all of them together.
+        takes: the others that it reads.
+    """
+
+    session: str
+    needs: tuple[str, ...]
+    takes: tuple[str, ...]
+
+
+MODES = (Mode("policies", needs=("policy",), takes=("profile", "set", "trials", "seed", "greedy")),)
+
+
+def choose(given: Sequence[str], modes: Sequence[Mode] = MODES) -> Mode:
+    """The mode that most of the options given ask for.
+
+    Raises:
+        UsageError: none is asked for, or an option makes no sense in it.
+    """
+    asked = [mode for mode in modes if set(mode.needs) <= set(given)]
+    if not asked:
+        ways = "; or ".join(" and ".join(map(_flag, mode.needs)) for mode in modes)
+        raise UsageError("nothing to evaluate", f"Give {ways}.")
+    mode = max(asked, key=lambda one: len(one.needs))
+    for name in given:
+        if name not in mode.needs + mode.takes:
+            together = " and ".join(map(_flag, mode.needs))
+            raise UsageError(f"{_flag(name)} makes no sense with {together}", "Leave one of them away.")
+    return mode
+
+
+def answer(question: Question, output: Output, dry_run: bool) -> None:
+    """Runs the session of the mode that the question asks for.
+
+    Raises:
+        UsageError: the options do not go together.
+        DexctlError: as the session says.
+    """
+    mode = choose(question.given())
+    importlib.import_module(f"dexctl.console.evaluation.{mode.session}").run(question, output, dry_run)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

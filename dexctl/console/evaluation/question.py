@@ -1,0 +1,24 @@
+"""What an evaluation was asked: the options of ``dexctl evaluate``, whichever mode they belong to."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Question:
+    """The options of ``dexctl evaluate``, under their own names; a default stands for one that was not given.
+
+    What they mean is in the help text of ``dexctl evaluate``; which of them go together is in ``modes``.
+    """
+
+    policy: tuple[str, ...] = ()
+    profile: str | None = None
+    set: tuple[str, ...] = ()
+    trials: int | None = None
+    seed: int = 0
+    greedy: bool = False
+
+    def given(self) -> tuple[str, ...]:
+        """Names of the options that were given, in the order of the fields."""
+        return tuple(field.name for field in dataclasses.fields(self) if getattr(self, field.name) != field.default)
