@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-DType = Literal["float32", "uint8", "int32", "bool"]
+DType = Literal["float32", "float64", "uint8", "int32", "bool"]
 Extent = Annotated[int, Meta(ge=0, le=2**31)]
 Shape = tuple[Extent | Literal["T", "N"], ...]
 
@@ -151,7 +151,7 @@ def check_values(name: str, array: np.ndarray) -> None:
     Raises:
         ValueError: a number that is not finite, or a bool that is neither 0 nor 1.
     """
-    if array.dtype == np.float32 and not is_finite(array):
+    if array.dtype.kind == "f" and not is_finite(array):
         raise ValueError(f"{name} holds a number that is not finite")
     if array.dtype == np.bool_ and array.size and array.view(np.uint8).max() > 1:
         raise ValueError(f"{name} holds a bool that is neither 0 nor 1")
@@ -161,7 +161,7 @@ def is_finite(array: np.ndarray) -> bool:
     """Whether every number is finite.
 
     Args:
-        array: float32, C-contiguous.
+        array: of a floating type, C-contiguous.
     """
     # A sum shows it in one pass without a temporary array, unless finite numbers overflow it.
     return bool(np.isfinite(np.einsum("i->", array.reshape(-1))) or np.isfinite(array).all())

@@ -230,7 +230,7 @@ def decode_from_worker(frame: memoryview) -> FromWorker:
     Raises:
         Fault: too long, another protocol, or not one of the messages.
     """
-    return _decode(frame, _from_worker, WORKER_CONTROL_BYTES)
+    return decode(frame, _from_worker, WORKER_CONTROL_BYTES)
 
 
 def decode_from_optimizer(frame: memoryview) -> FromOptimizer:
@@ -239,10 +239,15 @@ def decode_from_optimizer(frame: memoryview) -> FromOptimizer:
     Raises:
         Fault: too long, another protocol, or not one of the messages.
     """
-    return _decode(frame, _from_optimizer, OPTIMIZER_CONTROL_BYTES)
+    return decode(frame, _from_optimizer, OPTIMIZER_CONTROL_BYTES)
 
 
-def _decode(frame: memoryview, decoder: msgspec.msgpack.Decoder[Kind], limit: int) -> Kind:
+def decode(frame: memoryview, decoder: msgspec.msgpack.Decoder[Kind], limit: int) -> Kind:
+    """Message in a control frame of at most ``limit`` bytes.
+
+    Raises:
+        Fault: too long, another protocol, or not one of the decoder's messages.
+    """
     if len(frame) > limit:
         raise Fault(f"a control frame of {len(frame)} bytes, at most {limit} are allowed")
     if frame[: len(MAGIC)] != MAGIC or len(frame) <= len(PREFIX):

@@ -6,7 +6,7 @@ from hypothesis.extra import numpy as npst
 
 from dexctl.wire.layout import ArrayLayout, Layout, is_finite
 
-DTYPES = ("float32", "uint8", "int32", "bool")
+DTYPES = ("float32", "float64", "uint8", "int32", "bool")
 
 
 @st.composite
@@ -19,7 +19,7 @@ def segments(draw):
     finite = {"allow_nan": False, "allow_infinity": False}
     values = {
         array.name: draw(
-            npst.arrays(array.dtype, layout.shape(array), elements=finite if array.dtype == "float32" else None)
+            npst.arrays(array.dtype, layout.shape(array), elements=finite if array.dtype.startswith("float") else None)
         )
         for array in arrays
     }
