@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from dexctl.errors import ProfileError
 from dexctl.profile.layers import near
-from dexctl.profile.schema import Network, Object, Profile
+from dexctl.profile.schema import Network, Object, Profile, Vision
 
 _CUBE = ("+x", "-x", "+y", "-y", "+z", "-z")
 FACES: dict[str, tuple[str, ...]] = {
@@ -73,6 +73,7 @@ def faults(profile: Profile) -> Iterator[Fault]:
     yield from _networks(profile)
     yield from _optimization(profile)
     yield from _wire(profile)
+    yield from _vision(profile)
 
 
 def _hand(profile: Profile) -> Iterator[Fault]:
@@ -214,3 +215,34 @@ def _wire(profile: Profile) -> Iterator[Fault]:
         yield Fault(
             "wire.orphan_timeout_s", f"expected >= wire.timeout_s ({wire.timeout_s}), got {wire.orphan_timeout_s}"
         )
+
+
+def _vision(profile: Profile) -> Iterator[Fault]:
+    if profile.vision is None:
+        return
+    network = profile.vision.network
+    for first, *others in (
+        ("filters", "kernels_px", "strides"),
+        ("group_filters", "group_blocks", "group_strides"),
+    ):
+        count = len(getattr(network, first))
+        for key in others:
+            if len(getattr(network, key)) != count:
+                message = f"expected {count} entries, as in {first}, got {len(getattr(network, key))}"
+                yield Fault(f"vision.network.{key}", message)
+    least = 2 if network.reading == "spatial-softmax" else 1
+    map_px = last_map_px(profile.vision)
+    if map_px < least:
+        message = f"expected last maps of at least {least} x {least}, got {map_px} from {profile.vision.image_px} px"
+        yield Fault("vision.network.group_strides", message, "Take smaller strides, or larger pictures.")
+
+
+def last_map_px(vision: Vision) -> int:
+    """Edge of the maps that a tower ends with; 0 where nothing is left of a picture."""
+    network, edge_px = vision.network, vision.image_px
+    for kernel_px, stride in zip(network.kernels_px, network.strides, strict=False):
+        edge_px = max(0, (edge_px - kernel_px) // stride + 1)
+    edge_px //= network.pool
+    for stride in network.group_strides:
+        edge_px = -(-edge_px // stride)
+    return edge_px

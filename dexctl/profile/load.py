@@ -161,7 +161,8 @@ def shaping_tables(profile: Profile) -> dict[str, Any]:
 
 
 def _lacks_tables(layer: layers.Layer) -> bool:
-    return bool(set(Profile.__struct_fields__) - {key[0] for key in layer})
+    required = {field.name for field in msgspec.structs.fields(Profile) if field.required}
+    return bool(required - {key[0] for key in layer})
 
 
 def _with_settings(layer: layers.Layer, settings: Sequence[str], environment: Mapping[str, str] | None) -> layers.Layer:
@@ -171,7 +172,8 @@ def _with_settings(layer: layers.Layer, settings: Sequence[str], environment: Ma
 
 
 def _builtins(profile: Profile) -> dict[str, Any]:
-    return msgspec.to_builtins(profile)
+    """The tables as plain values; one that the profile leaves out is not among them."""
+    return {name: table for name, table in msgspec.to_builtins(profile).items() if table is not None}
 
 
 def _dotted(table: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

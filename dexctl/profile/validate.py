@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping
+from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -62,8 +63,9 @@ class Validator:
         return checked
 
     def _any(self, value: object, kind: Any, key: Key) -> Any:
-        if isinstance(kind, type) and issubclass(kind, Table):
-            return self._table(value, kind, key)
+        table = _table_of(kind)
+        if table is not None:
+            return self._table(value, table, key)
         if get_origin(kind) is dict:
             if not isinstance(value, Mapping):
                 raise self._wrong(key, kind, value)
@@ -103,6 +105,12 @@ class Validator:
         """The origin of a key, or of the first that stands below it, and the key itself."""
         origins = [entry.origin for other, entry in self.entries.items() if other[: len(key)] == key]
         return f"{origins[-1] if origins else self.origin}: {'.'.join(key)}"
+
+
+def _table_of(kind: Any) -> type[Table] | None:
+    """The table that a type stands for, also where a profile may leave it out."""
+    kinds = get_args(kind) if get_origin(kind) is UnionType else (kind,)
+    return next((one for one in kinds if isinstance(one, type) and issubclass(one, Table)), None)
 
 
 def describe(kind: Any) -> str:

@@ -40,6 +40,9 @@ TABLES = {
     "[evaluate]": schema.Evaluate,
     "[wire]": schema.Wire,
     "[run]": schema.Run,
+    "[vision]": schema.Vision,
+    "[vision.network]": schema.VisionNetwork,
+    "[vision.training]": schema.VisionTraining,
 }
 
 

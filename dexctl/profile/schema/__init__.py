@@ -24,6 +24,7 @@ from dexctl.profile.schema.randomize import (
 )
 from dexctl.profile.schema.scene import Actuator, Camera, Hand, Joint, Marker, Object, Physics
 from dexctl.profile.schema.task import Action, Reward, Task
+from dexctl.profile.schema.vision import Vision, VisionNetwork, VisionTraining
 
 __all__ = [
     "PPO",
@@ -56,6 +57,9 @@ __all__ = [
     "Table",
     "Task",
     "Timing",
+    "Vision",
+    "VisionNetwork",
+    "VisionTraining",
     "Wire",
 ]
 
@@ -78,3 +82,4 @@ class Profile(Table, frozen=True, kw_only=True):
     evaluate: Evaluate
     wire: Wire
     run: Run
+    vision: Vision | None = None
