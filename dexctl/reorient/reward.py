@@ -18,8 +18,8 @@ def reward(
 ) -> Tensor:
     """Reward of one step.
 
-    ``progress`` (section 4.1): d_t - d_{t+1}, plus ``goal`` or ``drop``. ``shaped`` (IsaacGym and its
-    successors): 1/(d_{t+1} + offset) + distance weight x distance from the palm's centre, plus the same.
+    ``progress`` (section 4.1): d_t - d_{t+1}. ``shaped`` (IsaacGym and its successors): 1/(d_{t+1} + offset).
+    Both add ``distance`` x metres from the palm's centre, and ``goal`` or ``drop``.
 
     Args:
         angle_before, angle_after: (N,) rad to the goal that held during the step.
@@ -32,7 +32,8 @@ def reward(
     if settings.kind == "progress":
         dense = angle_before - angle_after
     else:
-        dense = 1.0 / (angle_after + settings.angle_offset_rad) + settings.distance * distance_m
+        dense = 1.0 / (angle_after + settings.angle_offset_rad)
+    dense = dense + settings.distance * distance_m
     events = settings.goal * reached.to(dense.dtype) + settings.drop * dropped.to(dense.dtype)
     return settings.scale * (dense + events)
 

@@ -43,10 +43,15 @@ def test_progress_pays_the_angle_won_and_the_two_events(before, after, reached, 
     ],
 )
 def test_shaped_pays_nearness_the_palm_and_the_two_events(after, distance, reached, dropped, expected):
-    shaped = msgspec.structs.replace(PAPER, kind="shaped", goal=250.0, drop=-50.0, scale=0.01)
+    shaped = msgspec.structs.replace(PAPER, kind="shaped", goal=250.0, drop=-50.0, scale=0.01, distance=-10.0)
     assert worth(shaped, 3.0, after, distance, reached, dropped) == pytest.approx(expected)
     # What the angle was before is no matter.
     assert worth(shaped, 0.0, after, distance, reached, dropped) == pytest.approx(expected)
+
+
+def test_progress_may_want_the_object_in_the_palm():
+    near = msgspec.structs.replace(PAPER, distance=-0.5)
+    assert worth(near, 1.5, 1.2, distance=0.1) == pytest.approx(0.3 - 0.05)
 
 
 def test_all_of_it_is_scaled():

@@ -23,7 +23,7 @@ class Task(Table, frozen=True, kw_only=True):
         start_bank: starts kept and drawn from while training; 0 plays one for every episode.
         start_refresh: simulations that keep playing new starts into the bank.
         drop_height_m: the object's centre below this is a drop, world frame.
-        palm_center_m: where the shaped reward wants the object, world frame.
+        palm_center_m: where the reward's ``distance`` is counted from, world frame.
         angular_velocity: as a ``quaternion`` of one control step's rotation, or a ``vector`` in rad/s.
     """
 
@@ -46,8 +46,8 @@ class Task(Table, frozen=True, kw_only=True):
 class Reward(Table, frozen=True, kw_only=True):
     """What a step is worth.
 
-    ``progress``: the angle to the goal before minus after, ``goal`` on reaching it, ``drop`` on dropping.
-    ``shaped``: 1/(angle + ``angle_offset_rad``) + ``distance`` x metres from the palm's centre, and both events.
+    ``progress``: the angle to the goal before minus after. ``shaped``: 1/(angle + ``angle_offset_rad``).
+    Both: ``distance`` x metres from the palm's centre, ``goal`` on reaching it, ``drop`` on dropping.
 
     Attributes:
         scale: multiplies the sum.
