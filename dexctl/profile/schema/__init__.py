@@ -22,6 +22,7 @@ from dexctl.profile.schema.randomize import (
     RandomizeUnmodeled,
     Timing,
 )
+from dexctl.profile.schema.robot import Gap, Robot, Safety, Sensors
 from dexctl.profile.schema.scene import Actuator, Camera, Hand, Joint, Marker, Object, Physics
 from dexctl.profile.schema.task import Action, Reward, Task
 from dexctl.profile.schema.vision import Vision, VisionNetwork, VisionTraining
@@ -36,6 +37,7 @@ __all__ = [
     "Delay",
     "Evaluate",
     "Force",
+    "Gap",
     "Hand",
     "Joint",
     "Marker",
@@ -52,8 +54,11 @@ __all__ = [
     "RandomizePhysics",
     "RandomizeUnmodeled",
     "Reward",
+    "Robot",
     "Rollout",
     "Run",
+    "Safety",
+    "Sensors",
     "Table",
     "Task",
     "Timing",
@@ -83,3 +88,4 @@ class Profile(Table, frozen=True, kw_only=True):
     wire: Wire
     run: Run
     vision: Vision | None = None
+    robot: Robot | None = None
