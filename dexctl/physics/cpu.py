@@ -15,7 +15,7 @@ from torch import Tensor
 from dexctl.errors import DataError
 from dexctl.physics.failure import count_warnings_silently, write_failure
 from dexctl.profile import schema
-from dexctl.scene.build import Scene
+from dexctl.scene.build import HandScene
 
 # A share is not judged before this many control steps, nor for a single failure.
 _STEPS_BEFORE_JUDGING = 10_000
@@ -26,7 +26,7 @@ class CpuPhysics:
 
     def __init__(
         self,
-        scene: Scene,
+        scene: HandScene,
         num_simulations: int,
         physics: schema.Physics,
         dump_folder: Path | None = None,

@@ -49,6 +49,9 @@ class MovingAverage:
 class RelativeTargets:
     """Targets = where the joints are now + a share of half their control range, clipped to it.
 
+    Attributes:
+        reach_rad: (A,) what a full action adds.
+
     Actuators that the profile holds are sent to their angle instead: as if each action were overridden
     with (angle - now) / half range behind all noise and delay, so that a locked wrist is locked (appendix C.1).
     """
@@ -68,7 +71,7 @@ class RelativeTargets:
             ranges_rad: (N, A, 2) of each simulation, live, where they differ: targets are clipped to them.
         """
         self.low, self.high = control_range_rad[:, 0], control_range_rad[:, 1]
-        self._reach = 0.5 * action.range_fraction * (self.high - self.low)
+        self.reach_rad = 0.5 * action.range_fraction * (self.high - self.low)
         self._held = torch.tensor([actuators.index(name) for name in action.hold], dtype=torch.int64)
         self._angle = torch.tensor(list(action.hold.values()), dtype=torch.float64)
         self._ranges = ranges_rad
@@ -76,7 +79,7 @@ class RelativeTargets:
     def __call__(self, action: Tensor, actuator_length: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
         """Actions (n, A) in [-1, 1] and current lengths (n, A) rad of simulations ``rows`` to targets (n, A) rad."""
         low, high = (self.low, self.high) if self._ranges is None else self._ranges[rows].unbind(-1)
-        target = actuator_length + action.clamp(-1.0, 1.0) * self._reach
+        target = actuator_length + action.clamp(-1.0, 1.0) * self.reach_rad
         if len(self._held):
             target[:, self._held] = self._angle
         return torch.clamp(target, low, high)

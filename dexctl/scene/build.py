@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -14,18 +15,14 @@ from dexctl.scene.objects import add_object, add_target
 from dexctl.scene.sensing import add_occlusion, add_seen_markers
 
 
-@dataclasses.dataclass(frozen=True)
-class Scene:
-    """A compiled model and where its parts stand in MuJoCo's arrays.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HandScene:
+    """A compiled model with a hand, and where the hand's parts stand in MuJoCo's arrays.
 
     Attributes:
         joint_qpos, joint_dof: (24,) addresses of the hand's joints in qpos and qvel.
-        object_qpos, object_dof: first address of the object's seven and six numbers.
         joint_ids: (24,) of the hand's joints.
-        object_bodies, object_geoms: ids; the first body is the object itself.
         fingertip_sites: (5,) marker site ids; base_sites: (3,).
-        seen_fingertip_sites, seen_base_sites: the same where motion capture sees them; without noise the true ones.
-        occlusion_sensors: (5,) first address of each box's numbers, found and distance in m; empty without occlusion.
     """
 
     spec: mujoco.MjSpec
@@ -33,13 +30,26 @@ class Scene:
     joint_ids: np.ndarray
     joint_qpos: np.ndarray
     joint_dof: np.ndarray
+    fingertip_sites: np.ndarray
+    base_sites: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scene(HandScene):
+    """A hand, and where the object and what senses both stand too.
+
+    Attributes:
+        object_qpos, object_dof: first address of the object's seven and six numbers.
+        object_bodies, object_geoms: ids; the first body is the object itself.
+        seen_fingertip_sites, seen_base_sites: the same where motion capture sees them; without noise the true ones.
+        occlusion_sensors: (5,) first address of each box's numbers, found and distance in m; empty without occlusion.
+    """
+
     object_qpos: int
     object_dof: int
     object_body: int
     object_bodies: np.ndarray
     object_geoms: np.ndarray
-    fingertip_sites: np.ndarray
-    base_sites: np.ndarray
     seen_fingertip_sites: np.ndarray
     seen_base_sites: np.ndarray
     occlusion_sensors: np.ndarray
@@ -52,13 +62,7 @@ def build_scene(profile: schema.Profile, pictures: bool = False) -> Scene:
         pictures: also what only people look at: textures, lights, the goal's twin, a watching camera.
             Physics is the same with and without.
     """
-    spec = load_hand(profile.hand)
-    spec.option.timestep = profile.physics.timestep_s
-    spec.option.iterations = profile.physics.solver_iterations
-    # MuJoCo 4.0.0 has a fault in its sparse Newton solver; the hand is small enough for the dense one.
-    spec.option.jacobian = mujoco.mjtJacobian.mjJAC_DENSE
-    # Everything touches everything here: looking for islands costs a tenth of a step and finds one.
-    spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_ISLAND
+    spec = _hand_spec(profile)
     add_object(spec, profile.object)
     observation, unmodeled = profile.randomize.observation, profile.randomize.unmodeled
     if observation.on:
@@ -72,29 +76,53 @@ def build_scene(profile: schema.Profile, pictures: bool = False) -> Scene:
         add_target(spec, profile.object)
         add_look(spec, profile.cameras)
     model = spec.compile()
-    joints = [model.joint(names.in_model(name)) for name in names.JOINTS]
     free = model.joint(names.OBJECT_JOINT)
     bodies = _subtree(model, model.body(names.OBJECT).id)
     seen = names.seen if observation.on else str
     return Scene(
-        spec=spec,
-        model=model,
-        joint_ids=np.array([joint.id for joint in joints]),
-        joint_qpos=np.array([joint.qposadr[0] for joint in joints]),
-        joint_dof=np.array([joint.dofadr[0] for joint in joints]),
+        **_hand_parts(spec, model),
         object_qpos=int(free.qposadr[0]),
         object_dof=int(free.dofadr[0]),
         object_body=bodies[0],
         object_bodies=np.array(bodies),
         object_geoms=np.flatnonzero(np.isin(model.geom_bodyid, bodies)),
-        fingertip_sites=np.array([model.site(name).id for name in names.FINGERTIP_MARKERS]),
-        base_sites=np.array([model.site(name).id for name in names.BASE_MARKERS]),
         seen_fingertip_sites=np.array([model.site(seen(name)).id for name in names.FINGERTIP_MARKERS]),
         seen_base_sites=np.array([model.site(seen(name)).id for name in names.BASE_MARKERS]),
         occlusion_sensors=np.array(
             [model.sensor(name).adr[0] for name in names.OCCLUSION_BOXES] if occludes else [], dtype=np.int64
         ),
     )
+
+
+def build_hand_scene(profile: schema.Profile) -> HandScene:
+    """Builds the hand of a profile alone, stepped as the profile says, with nothing to hold."""
+    spec = _hand_spec(profile)
+    return HandScene(**_hand_parts(spec, spec.compile()))
+
+
+def _hand_spec(profile: schema.Profile) -> mujoco.MjSpec:
+    spec = load_hand(profile.hand)
+    spec.option.timestep = profile.physics.timestep_s
+    spec.option.iterations = profile.physics.solver_iterations
+    # MuJoCo 4.0.0 has a fault in its sparse Newton solver; the hand is small enough for the dense one.
+    spec.option.jacobian = mujoco.mjtJacobian.mjJAC_DENSE
+    # Everything touches everything here: looking for islands costs a tenth of a step and finds one.
+    spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_ISLAND
+    return spec
+
+
+def _hand_parts(spec: mujoco.MjSpec, model: mujoco.MjModel) -> dict[str, Any]:
+    """The attributes of ``HandScene``."""
+    joints = [model.joint(names.in_model(name)) for name in names.JOINTS]
+    return {
+        "spec": spec,
+        "model": model,
+        "joint_ids": np.array([joint.id for joint in joints]),
+        "joint_qpos": np.array([joint.qposadr[0] for joint in joints]),
+        "joint_dof": np.array([joint.dofadr[0] for joint in joints]),
+        "fingertip_sites": np.array([model.site(name).id for name in names.FINGERTIP_MARKERS]),
+        "base_sites": np.array([model.site(name).id for name in names.BASE_MARKERS]),
+    }
 
 
 def _subtree(model: mujoco.MjModel, body: int) -> list[int]:

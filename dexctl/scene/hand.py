@@ -90,6 +90,7 @@ def _edit_joints(spec: mujoco.MjSpec, hand: schema.Hand) -> None:
         element.frictionloss = joint.friction_loss
         element.stiffness = _padded(element.stiffness, joint.stiffness)
         element.springref = joint.spring_reference_rad
+        element.margin = joint.margin_rad
 
 
 def _padded(field: object, value: float) -> object:

@@ -27,6 +27,7 @@ class Joint(Table, frozen=True, kw_only=True):
         damping: N m s/rad.
         friction_loss: dry friction, N m.
         stiffness: N m/rad, around ``spring_reference_rad``.
+        margin_rad: how far before a stop it begins to push; the default is Gymnasium-Robotics'.
     """
 
     range_rad: Range
@@ -34,6 +35,7 @@ class Joint(Table, frozen=True, kw_only=True):
     friction_loss: NonNegative
     stiffness: NonNegative = 0.0
     spring_reference_rad: float = 0.0
+    margin_rad: NonNegative = 0.01
 
 
 class Actuator(Table, frozen=True, kw_only=True):

@@ -1,0 +1,162 @@
+"""Recorded actions played again, from recorded states, by many hands at once."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import msgspec
+import numpy as np
+import torch
+from torch import Tensor
+
+from dexctl.calibrate.parameters import ACTUATOR_KINDS, JOINT_KINDS, HandNumbers
+from dexctl.physics.cpu import CpuPhysics
+from dexctl.profile import schema
+from dexctl.randomize.action import Backlash
+from dexctl.reorient.action import RelativeTargets
+from dexctl.scene import names
+from dexctl.scene.build import build_hand_scene
+
+# Fields of the model, and the kinds of numbers that stand in them.
+_JOINT_FIELDS = {"jnt_stiffness": "stiffness", "jnt_margin": "margin"}
+_DOF_FIELDS = {"dof_damping": "damping", "dof_frictionloss": "friction_loss"}
+
+# B hands, W windows, S steps of a window, J joints, A actuators; n simulations at once.
+
+
+@dataclasses.dataclass(frozen=True)
+class Motion:
+    """What a recording says of one robot's motion: T moments, one control period apart.
+
+    Attributes:
+        angles_rad: (T, 24); velocities_rad_s: (T, 24).
+        actions: (T, 20) in [-1, 1], what the motors were told right after each moment.
+    """
+
+    angles_rad: np.ndarray
+    velocities_rad_s: np.ndarray
+    actions: np.ndarray
+
+
+class Replay:
+    """A batch of simulated hands, each with numbers of its own, without anything to hold."""
+
+    def __init__(self, profile: schema.Profile, num_simulations: int) -> None:
+        """Makes the batch.
+
+        Args:
+            profile: its hand with its control ranges, its physics, actions and backlash.
+        """
+        scene = build_hand_scene(profile)
+        # A probe may be a hand that no solver can step: it loses, and stops nothing.
+        self.physics = CpuPhysics(scene, num_simulations, msgspec.structs.replace(profile.physics, failure_share=1.0))
+        self.num_simulations = num_simulations
+        self.control_period_s = profile.physics.timestep_s * profile.physics.substeps
+        self._scene = scene
+        control_range = torch.from_numpy(scene.model.actuator_ctrlrange.copy())
+        self._targets = RelativeTargets(control_range, profile.action, names.ACTUATORS)
+        self._settings = profile.randomize.unmodeled.backlash
+        self._backlash = self._new_backlash(num_simulations)
+        self._fields = {
+            name: self.physics.model_field(name)
+            for name in (
+                *_JOINT_FIELDS,
+                *_DOF_FIELDS,
+                *("jnt_range", "qpos_spring", "actuator_gainprm", "actuator_biasprm", "actuator_forcerange"),
+            )
+        }
+
+    @property
+    def reach_rad(self) -> np.ndarray:
+        """(A,) what a full action adds to each actuator's angle."""
+        return self._targets.reach_rad.numpy()
+
+    def _new_backlash(self, count: int) -> Backlash:
+        # The speeds are written for each hand: these are only the shape.
+        none = [(0.0, 0.0)] * len(names.ACTUATORS)
+        return Backlash(self._settings, none, self.control_period_s, count)
+
+    def windows(self, motion: Motion, hands: HandNumbers, starts: np.ndarray, steps: int) -> np.ndarray:
+        """Plays every window with every hand.
+
+        Args:
+            starts: (W,) first moment of each window.
+            steps: control steps of a window.
+
+        Returns:
+            (B, W, S, J) angles after each step, rad; NaN from where a simulation failed.
+        """
+        count, windows = len(hands.joints), len(starts)
+        slack = self._slack(motion, hands, starts)
+        found = np.empty((count * windows, steps, len(names.JOINTS)))
+        jobs = np.arange(count * windows)
+        for first in range(0, len(jobs), self.num_simulations):
+            some = jobs[first : first + self.num_simulations]
+            hand, window = np.divmod(some, windows)
+            found[some] = self._play(motion, hands, hand, starts[window], slack[hand, window], steps)
+        return found.reshape(count, windows, steps, -1)
+
+    def _slack(self, motion: Motion, hands: HandNumbers, starts: np.ndarray) -> Tensor:
+        """Where each tendon hangs when a window begins, (B, W, A): it depends on the actions alone."""
+        speeds, which = np.unique(_backlash_log(hands), axis=0, return_inverse=True)
+        backlash = self._new_backlash(len(speeds))
+        backlash.speed[:] = self._speed(speeds)
+        rows = torch.arange(len(speeds))
+        actions = torch.from_numpy(motion.actions)
+        at = {int(start): column for column, start in enumerate(starts)}
+        found = torch.zeros(len(speeds), len(starts), len(names.ACTUATORS), dtype=torch.float64)
+        for moment in range(int(starts.max(initial=-1)) + 1):
+            if moment in at:
+                found[:, at[moment]] = backlash.slack
+            backlash.apply(rows, actions[moment].expand(len(speeds), -1))
+        return found[torch.from_numpy(which.reshape(-1))]
+
+    def _speed(self, log_speed: np.ndarray) -> Tensor:
+        return torch.exp(torch.from_numpy(log_speed)).clamp_min(self._settings.slowest_per_s)
+
+    def _play(
+        self, motion: Motion, hands: HandNumbers, hand: np.ndarray, starts: np.ndarray, slack: Tensor, steps: int
+    ) -> np.ndarray:
+        physics, ids = self.physics, torch.arange(len(hand))
+        self._write(ids, hands, hand)
+        self._backlash.slack[ids] = slack
+        qpos = torch.zeros(len(ids), physics.qpos.shape[1], dtype=torch.float64)
+        qvel = torch.zeros(len(ids), physics.qvel.shape[1], dtype=torch.float64)
+        qpos[:, self._scene.joint_qpos] = torch.from_numpy(motion.angles_rad[starts])
+        qvel[:, self._scene.joint_dof] = torch.from_numpy(motion.velocities_rad_s[starts])
+        physics.place(ids, qpos, qvel)
+        found = np.empty((len(ids), steps, len(names.JOINTS)))
+        failed = np.zeros(len(ids), dtype=bool)
+        actions = torch.from_numpy(motion.actions)
+        whole = None if len(ids) == self.num_simulations else ids
+        for step in range(steps):
+            pulled = self._backlash.apply(ids, actions[starts + step])
+            physics.ctrl[ids] = self._targets(pulled, physics.actuator_length[ids], ids)
+            failed[physics.step(whole).numpy()] = True
+            found[:, step] = physics.qpos[ids][:, self._scene.joint_qpos].numpy()
+            found[failed, step] = np.nan
+        return found
+
+    def _write(self, ids: Tensor, hands: HandNumbers, hand: np.ndarray) -> None:
+        """Writes the numbers of hand ``hand[i]`` into simulation i."""
+        joints = {kind: torch.from_numpy(hands.joints[hand, :, k]) for k, kind in enumerate(JOINT_KINDS)}
+        actuators = {kind: torch.from_numpy(hands.actuators[hand, :, k]) for k, kind in enumerate(ACTUATOR_KINDS)}
+        n, scene = len(ids), self._scene
+        for name, kind in _JOINT_FIELDS.items():
+            self._fields[name][:n, scene.joint_ids] = joints[kind]
+        for name, kind in _DOF_FIELDS.items():
+            self._fields[name][:n, scene.joint_dof] = joints[kind]
+        self._fields["qpos_spring"][:n, scene.joint_qpos] = joints["equilibrium"]
+        limits = torch.stack((joints["lower_limit"], joints["upper_limit"]), dim=-1)
+        self._fields["jnt_range"][:n, scene.joint_ids] = limits
+        # Torque = gain x target - gain x angle: both halves of the servo's law.
+        self._fields["actuator_gainprm"][:n, :, 0] = actuators["gain"]
+        self._fields["actuator_biasprm"][:n, :, 1] = -actuators["gain"]
+        force = actuators["force_limit"]
+        self._fields["actuator_forcerange"][:n] = torch.stack((-force, force), dim=-1)
+        self._backlash.speed[:n] = self._speed(_backlash_log(hands)[hand])
+
+
+def _backlash_log(hands: HandNumbers) -> np.ndarray:
+    inward = ACTUATOR_KINDS.index("backlash_inward")
+    return hands.actuators[:, :, inward : inward + 2]
