@@ -40,6 +40,8 @@ TABLES = {
     "[evaluate]": schema.Evaluate,
     "[wire]": schema.Wire,
     "[run]": schema.Run,
+    "[calibrate]": schema.Calibrate,
+    "[calibrate.parameters.NAME]": schema.FittedParameter,
     "[robot]": schema.Robot,
     "[robot.safety]": schema.Safety,
     "[robot.gap]": schema.Gap,

@@ -6,6 +6,7 @@ source beside them. A key without a default must be given by the profile or by o
 
 from __future__ import annotations
 
+from dexctl.profile.schema.calibrate import Calibrate, FittedParameter
 from dexctl.profile.schema.kinds import Table
 from dexctl.profile.schema.learning import PPO, Evaluate, Network, Policy, Rollout, Run, Wire
 from dexctl.profile.schema.randomize import (
@@ -33,9 +34,11 @@ __all__ = [
     "ActionNoise",
     "Actuator",
     "Backlash",
+    "Calibrate",
     "Camera",
     "Delay",
     "Evaluate",
+    "FittedParameter",
     "Force",
     "Gap",
     "Hand",
@@ -89,3 +92,4 @@ class Profile(Table, frozen=True, kw_only=True):
     run: Run
     vision: Vision | None = None
     robot: Robot | None = None
+    calibrate: Calibrate | None = None
