@@ -20,7 +20,7 @@ from dexctl.profile.validate import Validator
 from dexctl.profile.write import toml_tables, write_toml
 
 # What shapes neither experience nor learning: two sides that differ here may work together.
-_OUTSIDE_DIGEST = {"description", "run", "evaluate", "wire", "robot"}
+_OUTSIDE_DIGEST = {"description", "run", "evaluate", "wire", "robot", "calibrate"}
 _OUTSIDE_DIGEST_OF_PHYSICS = {"threads", "dump_failures"}
 
 
