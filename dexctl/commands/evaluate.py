@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dexctl.commands.options import DryRun, Json, Quiet, Settings, complete_profiles, complete_runs
+from dexctl.commands.options import DryRun, Json, Quiet, Settings, complete_paper_rows, complete_profiles, complete_runs
 
 
 def evaluate(
@@ -20,18 +21,30 @@ def evaluate(
         ),
     ] = None,
     profile: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--profile",
             "-p",
             metavar="PROFILE",
-            help="The task; by default the one that the first trained policy learned.",
+            help="The task; by default the one that the first trained policy learned. Repeatable: each policy on each.",
             autocompletion=complete_profiles,
         ),
     ] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="By default the profile's evaluate.trials.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Trial i depends on this and i alone.")] = 0,
     greedy: Annotated[bool, typer.Option("--greedy", help="The likeliest actions, not sampled ones.")] = False,
+    paper: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--paper",
+            metavar="ROW",
+            help="Rows of the paper to stand beside, such as block-robot; by default the one of the task. Repeatable.",
+            autocompletion=complete_paper_rows,
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw sorted trials and means, as .png, .svg or .pdf.")
+    ] = None,
     settings: Settings = None,
     dry_run: DryRun = False,
     json: Json = False,
@@ -39,7 +52,7 @@ def evaluate(
 ) -> None:
     """Score policies by the goals they reach in a row until a drop, 80 s for one, or 50.
 
-    Every policy plays the same trials. With --json the answer is one document.
+    Every policy plays the same trials, and is compared with the first. With '--json' the answer is one document.
     """
     from dexctl.console.evaluation.modes import answer
     from dexctl.console.evaluation.question import Question
@@ -47,10 +60,12 @@ def evaluate(
 
     question = Question(
         policy=tuple(policy or ()),
-        profile=profile,
+        profile=tuple(profile or ()),
         set=tuple(settings or ()),
         trials=trials,
         seed=seed,
         greedy=greedy,
+        paper=tuple(paper or ()),
+        plot=plot,
     )
     answer(question, Output(json, quiet), dry_run)

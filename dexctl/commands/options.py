@@ -15,6 +15,13 @@ def complete_profiles(incomplete: str) -> list[str]:
     return [name for name in shipped_files() if name.startswith(incomplete)]
 
 
+def complete_paper_rows(incomplete: str) -> list[str]:
+    """Names of the paper's rows of goals that begin so."""
+    from dexctl.evaluate.paper import results
+
+    return [name for name in results().goals if name.startswith(incomplete)]
+
+
 def complete_runs(incomplete: str) -> list[str]:
     """Run folders that begin so, in ``runs`` when nothing is typed yet; then the checkpoints of one run."""
     import glob

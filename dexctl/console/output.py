@@ -32,7 +32,9 @@ class Table:
         """Columns in line, numbers to the right, two spaces between; nothing after the last word."""
         texts = [list(self.headings)] * bool(self.headings) + [[_cell(cell) for cell in row] for row in self.rows]
         widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-        right = [all(isinstance(cell, int | float) for cell in column) for column in zip(*self.rows, strict=True)]
+        right = [
+            all(isinstance(cell, int | float | None) for cell in column) for column in zip(*self.rows, strict=True)
+        ]
         right = right or [False] * len(widths)
         lines = [
             "  ".join(

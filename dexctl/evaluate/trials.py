@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import torch
 
 from dexctl import randomness
+from dexctl.evaluate.comparison import interval
 from dexctl.physics.cpu import CpuPhysics
 from dexctl.policy.choosing import Chooser
 from dexctl.profile.schema import Profile
@@ -19,6 +20,7 @@ from dexctl.rollout.collector import sampling_noise
 from dexctl.scene.build import build_scene
 
 _TRIAL = randomness.stream("evaluate.trial")
+_ERROR = End.ERROR.name.lower()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +47,7 @@ def run_trials(
     on_trial: Callable[[Trial], None] = lambda trial: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> list[Trial]:
-    """Runs trials; trial i depends on (seed, i) alone, whatever the batch and the number of threads.
+    """Runs trials to their end; trial i depends on (seed, i) alone, whatever the batch and the number of threads.
 
     Args:
         chooser: makes the policy for so many rows.
@@ -54,6 +56,24 @@ def run_trials(
 
     Returns:
         Trials by index.
+    """
+    trials: list[Trial] = []
+    for ended in play_trials(profile, chooser, count, seed):
+        for trial in ended:
+            trials.append(trial)
+            on_trial(trial)
+        if stop():
+            break
+    return sorted(trials, key=lambda trial: trial.index)
+
+
+def play_trials(
+    profile: Profile, chooser: Callable[[int], Chooser], count: int, seed: int
+) -> Generator[list[Trial], None, None]:
+    """The same one control step at a time, so that several policies can take turns.
+
+    Yields:
+        The trials that ended in the step, often none.
     """
     rows = min(profile.evaluate.batch, count)
     scene = build_scene(profile)
@@ -64,11 +84,10 @@ def run_trials(
     index = torch.arange(rows)
     waiting = iter(range(rows, count))
     goal_seconds: list[list[float]] = [[] for _ in range(count)]
-    trials: list[Trial] = []
     active = torch.arange(rows)
     env.begin(active, keys[:rows])
     policy.reset(active)
-    while len(active) and not stop():
+    while len(active):
         seen = env.perceive(env.observe(active), active) if policy.observe else {}
         observations = concatenate(seen, policy.observe) if policy.observe else torch.empty(0)
         asked_s = (env.goal_steps[active] + 1).double() * env.control_period_s
@@ -76,6 +95,7 @@ def run_trials(
         for row in torch.nonzero(step.reached).squeeze(1).tolist():
             goal_seconds[int(index[active[row]])].append(float(asked_s[row]))
         ended = torch.nonzero(step.end != End.RUNNING).squeeze(1)
+        trials: list[Trial] = []
         begun: list[int] = []
         for row in ended.tolist():
             slot = int(active[row])
@@ -89,7 +109,6 @@ def run_trials(
                     goal_seconds=tuple(goal_seconds[trial]),
                 )
             )
-            on_trial(trials[-1])
             following = next(waiting, None)
             if following is not None:
                 index[slot] = following
@@ -102,17 +121,20 @@ def run_trials(
                 env.begin(fresh, keys[index[fresh]])
                 policy.reset(fresh)
             active = torch.cat((active[running], fresh)).sort().values
-    return sorted(trials, key=lambda trial: trial.index)
+        yield trials
 
 
 def score(name: str, trials: Sequence[Trial]) -> dict[str, Any]:
     """The paper's row of one policy: mean, sample standard deviation, median, sorted trials, ends.
 
     A trial that ended by an error of the simulation is counted as such and is in no mean.
+
+    Args:
+        trials: by index.
     """
-    counted = [trial for trial in trials if trial.end != End.ERROR.name.lower()]
-    goals = sorted((trial.goals for trial in counted), reverse=True)
-    times = [second for trial in counted for second in trial.goal_seconds]
+    by_trial = goals_by_trial(trials)
+    goals = sorted((one for one in by_trial if one is not None), reverse=True)
+    times = [second for trial in trials if trial.end != _ERROR for second in trial.goal_seconds]
     ends = {end.name.lower(): 0 for end in (End.DROP, End.TIMEOUT, End.FULL, End.ERROR)}
     for trial in trials:
         ends[trial.end] += 1
@@ -121,7 +143,14 @@ def score(name: str, trials: Sequence[Trial]) -> dict[str, Any]:
         "mean": statistics.fmean(goals) if goals else None,
         "std": statistics.stdev(goals) if len(goals) > 1 else None,
         "median": statistics.median(goals) if goals else None,
+        "interval": interval(goals),
         "trials": goals,
+        "by_trial": by_trial,
         "ends": ends,
         "time_per_goal_s": statistics.fmean(times) if times else None,
     }
+
+
+def goals_by_trial(trials: Sequence[Trial]) -> list[int | None]:
+    """Goals of each trial in the order given; None where the simulation failed."""
+    return [None if trial.end == _ERROR else trial.goals for trial in trials]

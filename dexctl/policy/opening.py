@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from dexctl.errors import MissingError, ProtocolError, UsageError
 from dexctl.policy import checkpoint
 from dexctl.policy.actor import Actor
@@ -40,7 +42,7 @@ def open_policy(name: str, profile: Profile | None, greedy: bool = False) -> Ope
 
     Args:
         name: ``random``, ``zero``, a run folder, a checkpoint, or the name of a shipped policy.
-        profile: to act in; None for the one it was trained with.
+        profile: to act in, with the networks of the policy in place of its own; None for the one it was trained with.
         greedy: the likeliest action in place of a sampled one.
 
     Raises:
@@ -55,8 +57,8 @@ def open_policy(name: str, profile: Profile | None, greedy: bool = False) -> Ope
         return OpenPolicy(name, profile, lambda rows: make(bins))
     saved = checkpoint.read(locate(name))
     profile = profile or saved.profile
-    _check_same_body(saved, profile)
-    checkpoint.check_networks(saved, profile, ["actor"])
+    _check_fit(saved, profile)
+    profile = msgspec.structs.replace(profile, policy=saved.profile.policy)
     actor = Actor(profile, num_actuators(profile))
     checkpoint.load_into(actor, saved, "actor.")
     observe = tuple(profile.policy.actor.observe)
@@ -85,11 +87,14 @@ def locate(name: str) -> Path:
     raise MissingError(f"{name}: no such run or checkpoint, and no shipped policy", f"Shipped are: {shipped}.")
 
 
-def _check_same_body(saved: checkpoint.Checkpoint, profile: Profile) -> None:
+def _check_fit(saved: checkpoint.Checkpoint, profile: Profile) -> None:
     trained = saved.profile
     compared = (
         ("hand.model", trained.hand.model, profile.hand.model),
         ("hand.actuators", list(trained.hand.actuators), list(profile.hand.actuators)),
+        ("hand.joints", list(trained.hand.joints), list(profile.hand.joints)),
+        ("object.kind", trained.object.kind, profile.object.kind),
+        ("task.angular_velocity", trained.task.angular_velocity, profile.task.angular_velocity),
         ("action.bins", trained.action.bins, profile.action.bins),
     )
     for key, was, wanted in compared:

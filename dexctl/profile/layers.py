@@ -18,6 +18,9 @@ import tomli
 from dexctl.errors import ProfileError
 from dexctl.profile.distribution import is_distribution
 
+# Stands among the profiles and is none: what the paper reports, see evaluate/paper.py.
+PAPER_RESULTS = "paper-results.toml"
+
 
 class Entry(NamedTuple):
     """A value and the file, flag or variable that gave it."""
@@ -39,7 +42,8 @@ def shipped_folder() -> Path:
 def shipped_files() -> dict[str, Path]:
     """Every shipped profile by name, whole ones and parts, sorted."""
     folder = shipped_folder()
-    files = {path.relative_to(folder).with_suffix("").as_posix(): path for path in folder.rglob("*.toml")}
+    found = (path for path in folder.rglob("*.toml") if path.name != PAPER_RESULTS)
+    files = {path.relative_to(folder).with_suffix("").as_posix(): path for path in found}
     return dict(sorted(files.items()))
 
 

@@ -46,8 +46,8 @@ def test_a_baseline_needs_a_profile(toy, name):
     [
         ('hand.model="other-hand"', "hand.model = gymnasium-robotics, the profile has other-hand"),
         ("action.bins=5", "action.bins = 11, the profile has 5"),
-        ('policy.actor.activation="relu"', "policy.actor.activation"),
-        ("policy.actor.lstm=7", r"actor\.from_hidden"),
+        ('object.kind="sphere"', "object.kind = block, the profile has sphere"),
+        ('task.angular_velocity="vector"', "task.angular_velocity = quaternion"),
     ],
 )
 def test_a_policy_of_another_body_is_refused_with_what_differs(saved, toy, setting, named):
@@ -60,6 +60,15 @@ def test_a_policy_of_another_body_is_refused_with_what_differs(saved, toy, setti
 def test_a_policy_of_the_same_body_acts_in_another_task(saved, toy):
     path, _, _ = saved
     assert open_policy(path, toy("lstm", 'task.goal="so3"', 'hand.gains="2018"')).profile.task.goal == "so3"
+
+
+def test_a_policy_brings_its_networks_into_a_profile_that_has_others(saved, toy):
+    path, profile, _ = saved
+    other = toy("feedforward", "policy.actor.hidden=[9]", 'policy.actor.observe=["joint_angles"]', 'task.goal="yaw"')
+    acting = open_policy(path, other)
+    assert acting.profile.task.goal == "yaw"
+    assert acting.profile.policy == profile.policy
+    assert acting.chooser(1).observe == tuple(profile.policy.actor.observe)
 
 
 def test_what_is_not_there_is_missing(toy):

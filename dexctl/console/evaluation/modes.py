@@ -29,7 +29,7 @@ class Mode:
     takes: tuple[str, ...]
 
 
-MODES = (Mode("policies", needs=("policy",), takes=("profile", "set", "trials", "seed", "greedy")),)
+MODES = (Mode("policies", needs=("policy",), takes=("profile", "set", "trials", "seed", "greedy", "paper", "plot")),)
 
 
 def choose(given: Sequence[str], modes: Sequence[Mode] = MODES) -> Mode:

@@ -1,84 +1,185 @@
-"""Policies scored by trials: opened, played, shown as a table or a document."""
+"""Policies scored by trials: opened, played in turns, compared, shown as tables or a document."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+from dexctl.console.evaluation.contenders import Contender, open_contenders
 from dexctl.console.evaluation.question import Question
 from dexctl.console.output import Output, Table
 from dexctl.console.progress import Progress
 from dexctl.console.signals import Signals
-from dexctl.evaluate.trials import Trial, run_trials, score
-from dexctl.policy.opening import BASELINES, OpenPolicy, open_policy
-from dexctl.profile.load import adjust, load
-from dexctl.profile.schema import Profile
+from dexctl.errors import CreateError, UsageError
+from dexctl.evaluate.comparison import LEVEL, Difference, decide, difference
+from dexctl.evaluate.paper import Goals, fitting_row, goals_row
+from dexctl.evaluate.trials import Trial, goals_by_trial, play_trials, score
 
-
-class _Shown:
-    """Tells the progress panel of every trial that ends."""
-
-    def __init__(self, progress: Progress, name: str, count: int) -> None:
-        self._progress, self._name, self._count = progress, name, count
-        self._goals: list[int] = []
-
-    def __call__(self, trial: Trial) -> None:
-        self._goals.append(trial.goals)
-        mean = sum(self._goals) / len(self._goals)
-        played = f"{len(self._goals)} of {self._count}"
-        self._progress.update({"policy": self._name, "trials": played, "goals in a row": mean})
+_PLOTS = (".png", ".svg", ".pdf")
 
 
 def run(question: Question, output: Output, dry_run: bool) -> None:
-    """Plays the trials of every policy and shows the score.
+    """Plays the trials of every policy, one control step of each in turn, and shows how they compare.
 
     Raises:
         UsageError, MissingError, DataError, ProtocolError, ProfileError: before any trial is played.
-        Stopped: a signal; nothing is shown of a policy whose trials are not all played.
+        CreateError: the plot cannot be written.
+        Stopped: a signal; nothing is shown, since the trials that are over first are the short ones.
     """
-    policies = _open(question)
+    contenders = open_contenders(question)
+    rows = [goals_row(name) for name in question.paper] or _fitting(contenders)
+    if question.plot:
+        _check_plot(question.plot)
     if dry_run:
         return
-    scores: list[dict[str, Any]] = []
+    counts = [question.trials or contender.policy.profile.evaluate.trials for contender in contenders]
     with Signals() as signals, Progress("evaluate", quiet=output.quiet) as progress:
-        for policy in policies:
-            count = question.trials or policy.profile.evaluate.trials
-            show = _Shown(progress, policy.name, count)
-            trials = run_trials(
-                policy.profile, policy.chooser, count, question.seed, show, lambda: signals.stopped_by is not None
-            )
-            signals.raise_if_stopped()
-            scores.append(score(policy.name, trials))
-    document = {
-        "policies": scores,
-        "seed": question.seed,
-        "trials": question.trials or policies[0].profile.evaluate.trials,
-        "greedy": question.greedy,
-        "goal_timeout_s": policies[0].profile.evaluate.goal_timeout_s,
-        "goals": policies[0].profile.evaluate.goals,
+        trials = _play(contenders, counts, question.seed, progress, lambda: signals.stopped_by is not None)
+        signals.raise_if_stopped()
+    differences = _differences(trials)
+    document = _document(question, contenders, counts, trials, differences, rows)
+    if question.plot:
+        from dexctl.evaluate.sorted_plot import draw_sorted
+
+        draw_sorted(labelled(document["policies"]), rows, question.plot)
+        output.made(question.plot)
+    output.show(document, *_tables(document["policies"], rows, differences))
+
+
+def labelled(scores: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """Scores with what tells them apart: the policy, and the profile where there are several."""
+    several = len({one["profile"] for one in scores}) > 1
+    return [(f"{one['name']} on {one['profile']}" if several else one["name"], one) for one in scores]
+
+
+def shortened(goals: Sequence[int]) -> str:
+    """Sorted trials in one line, equal ones together: ``50 x3, 41, 7 x2``."""
+    counts = {one: goals.count(one) for one in dict.fromkeys(goals)}
+    return ", ".join(f"{one} x{count}" if count > 1 else str(one) for one, count in counts.items())
+
+
+def _play(
+    contenders: Sequence[Contender],
+    counts: Sequence[int],
+    seed: int,
+    progress: Progress,
+    stopped: Callable[[], bool],
+) -> list[list[Trial]]:
+    """The trials of each contender, by index; of those that a stop left unfinished, some."""
+    plays = {
+        index: play_trials(one.policy.profile, one.policy.chooser, count, seed)
+        for index, (one, count) in enumerate(zip(contenders, counts, strict=True))
     }
-    output.show(document, _table(scores), _trials_table(scores))
+    trials: list[list[Trial]] = [[] for _ in contenders]
+    while plays and not stopped():
+        for index, play in list(plays.items()):
+            ended = next(play, None)
+            if ended is None:
+                del plays[index]
+            elif ended:
+                trials[index] += ended
+                progress.update(_progress(contenders[index], counts[index], trials[index]))
+    return [sorted(some, key=lambda trial: trial.index) for some in trials]
 
 
-def _open(question: Question) -> list[OpenPolicy]:
-    profile: Profile | None = load(question.profile, question.set).profile if question.profile else None
-    trained = [name for name in question.policy if name not in BASELINES]
-    if profile is None and trained:
-        profile = adjust(open_policy(trained[0], None).profile, question.set, trained[0])
-    return [open_policy(name, profile, question.greedy) for name in question.policy]
+def _progress(contender: Contender, count: int, trials: Sequence[Trial]) -> dict[str, str]:
+    mean = sum(trial.goals for trial in trials) / len(trials)
+    return {contender.name: f"{len(trials)} of {count} trials over, {mean:.2f} goals in a row"}
 
 
-def _table(scores: list[dict[str, Any]]) -> Table:
-    headings = ("policy", "mean", "std", "median", "s/goal", "drop", "timeout", "full", "error")
-    rows = [
-        (
-            one["name"],
-            *(None if one[key] is None else round(one[key], 2) for key in ("mean", "std", "median", "time_per_goal_s")),
-            *one["ends"].values(),
-        )
-        for one in scores
+def _fitting(contenders: Sequence[Contender]) -> list[Goals]:
+    names = [fitting_row(contender.policy.profile) for contender in contenders]
+    return [goals_row(name) for name in dict.fromkeys(names) if name]
+
+
+def _check_plot(path: Path) -> None:
+    if path.suffix.lower() not in _PLOTS:
+        raise UsageError(f"{path}: not a picture", f"End the name in {', '.join(_PLOTS)}.")
+    if not path.parent.is_dir():
+        raise CreateError(f"{path}: there is no folder {path.parent}", "Make it, or give another.")
+
+
+def _differences(trials: Sequence[Sequence[Trial]]) -> list[Difference | None]:
+    """Each policy less the first, trial by trial; None where there are too few."""
+    first, *others = [goals_by_trial(some) for some in trials]
+    found = [difference(other, first) for other in others]
+    decided = iter(decide([one for one in found if one]))
+    return [next(decided) if one else None for one in found]
+
+
+def _document(
+    question: Question,
+    contenders: Sequence[Contender],
+    counts: Sequence[int],
+    trials: Sequence[Sequence[Trial]],
+    differences: Sequence[Difference | None],
+    rows: Sequence[Goals],
+) -> dict[str, Any]:
+    settings = contenders[0].policy.profile.evaluate
+    scores = [
+        {**score(contender.name, some), "profile": contender.profile, "steps": contender.policy.steps}
+        for contender, some in zip(contenders, trials, strict=True)
     ]
-    return Table(headings, rows, "goals in a row")
+    for one, apart in zip(scores[1:], differences, strict=True):
+        one["less_first"] = apart and dataclasses.asdict(apart)
+    return {
+        "policies": scores,
+        "paper": [{name: getattr(row, name) for name in row.__struct_fields__} for row in rows],
+        "seed": question.seed,
+        "trials": counts[0],
+        "greedy": question.greedy,
+        "goal_timeout_s": settings.goal_timeout_s,
+        "goals": settings.goals,
+    }
 
 
-def _trials_table(scores: list[dict[str, Any]]) -> Table:
-    return Table(("policy", "sorted trials"), [(one["name"], " ".join(map(str, one["trials"]))) for one in scores])
+def _tables(
+    scores: Sequence[dict[str, Any]], rows: Sequence[Goals], differences: Sequence[Difference | None]
+) -> list[Table]:
+    named = labelled(scores)
+    ends = ("drop", "timeout", "full", "error")
+    headings = ("goals in a row", "mean ± std", "median", f"{LEVEL:.0%} interval", "s/goal", *ends)
+    table = [
+        (
+            name,
+            _spread(one["mean"], one["std"]),
+            one["median"],
+            _range(one["interval"]),
+            None if one["time_per_goal_s"] is None else round(one["time_per_goal_s"], 2),
+            *(one["ends"][end] for end in ends),
+        )
+        for name, one in named
+    ]
+    nothing = (None,) * (2 + len(ends))
+    table += [(paper_label(row), _spread(row.mean, row.std), row.median, *nothing) for row in rows]
+    sorted_trials = [(name, shortened(one["trials"])) for name, one in named]
+    sorted_trials += [(paper_label(row), shortened(row.trials)) for row in rows if row.trials]
+    tables = [Table(headings, table), Table(("", "sorted trials"), sorted_trials)]
+    if differences:
+        apart = [
+            (name, one and round(one.mean, 2), _range(one and one.interval), one and round(one.p, 4), _verdict(one))
+            for (name, _), one in zip(named[1:], differences, strict=True)
+        ]
+        tables.append(Table((f"less {named[0][0]}", "mean", f"{LEVEL:.0%} interval", "p", ""), apart))
+    return tables
+
+
+def paper_label(row: Goals) -> str:
+    """How a row of the paper is called beside ours."""
+    return f"paper, {row.source}, {row.place}: {row.label}"
+
+
+def _spread(mean: float | None, std: float | None) -> str | None:
+    if mean is None:
+        return None
+    return f"{mean:.2f}" if std is None else f"{mean:.2f} ± {std:.2f}"
+
+
+def _range(bounds: tuple[float, float] | None) -> str | None:
+    return bounds and f"{bounds[0]:.2f} .. {bounds[1]:.2f}"
+
+
+def _verdict(one: Difference | None) -> str:
+    return one.verdict if one else "undecided"

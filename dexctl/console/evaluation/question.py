@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -13,11 +14,13 @@ class Question:
     """
 
     policy: tuple[str, ...] = ()
-    profile: str | None = None
+    profile: tuple[str, ...] = ()
     set: tuple[str, ...] = ()
     trials: int | None = None
     seed: int = 0
     greedy: bool = False
+    paper: tuple[str, ...] = ()
+    plot: Path | None = None
 
     def given(self) -> tuple[str, ...]:
         """Names of the options that were given, in the order of the fields."""
