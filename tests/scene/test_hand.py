@@ -56,6 +56,13 @@ def test_links_turn_like_what_they_weigh(scene):
             np.testing.assert_allclose(model.body(names.in_model(finger + link)).inertia, 1e-5, rtol=0.5)
 
 
+def test_what_is_only_for_the_eye_touches_nothing(scene):
+    model = scene.model
+    seen = [model.geom(index) for index in range(model.ngeom) if "V_" in model.geom(index).name]
+    assert len(seen) == 25
+    assert [geom.name for geom in seen if geom.contype[0] or geom.conaffinity[0]] == []
+
+
 def matrix_of(quaternion_wxyz):
     """A quaternion's 3 x 3 matrix, written out."""
     w, x, y, z = quaternion_wxyz
