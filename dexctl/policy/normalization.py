@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 _MINIMUM_STD = 1e-4
+
+
+class Statistics(NamedTuple):
+    """Of rows of D numbers: mean (D,), variance (D,), and how many rows there were."""
+
+    mean: Tensor
+    variance: Tensor
+    num_rows: float
+
+
+def statistics_of(x: Tensor) -> Statistics:
+    """Of data (..., D)."""
+    rows = x.reshape(-1, x.shape[-1])
+    variance, mean = torch.var_mean(rows, dim=0, correction=0)
+    return Statistics(mean, variance, float(len(rows)))
 
 
 class RunningNormalization(nn.Module):
@@ -38,15 +55,13 @@ class RunningNormalization(nn.Module):
     @torch.no_grad()
     def update(self, x: Tensor) -> None:
         """Takes more data (..., D) into the statistics (Chan's parallel update)."""
-        rows = x.reshape(-1, x.shape[-1])
-        variance, mean = torch.var_mean(rows, dim=0, correction=0)
-        self.merge(mean, variance, float(len(rows)))
+        self.merge(*statistics_of(x))
 
     @torch.no_grad()
-    def merge(self, mean: Tensor, variance: Tensor, count: float) -> None:
-        """Takes the statistics of ``count`` more rows into these."""
-        total = self.count + count
-        share = (count / total).to(self.mean.dtype)
+    def merge(self, mean: Tensor, variance: Tensor, num_rows: float) -> None:
+        """Takes the statistics of ``num_rows`` more rows into these."""
+        total = self.count + num_rows
+        share = (num_rows / total).to(self.mean.dtype)
         delta = mean - self.mean
         self.mean += delta * share
         self.variance.copy_(self.variance * (1 - share) + variance * share + delta.square() * share * (1 - share))

@@ -1,27 +1,30 @@
-"""PPO over chunks: values and advantages of what arrives, then minibatch updates of both networks."""
+"""PPO over chunks: what arrives is staged and gathered, then both networks learn from it in minibatches."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+import msgspec
 import numpy as np
+import safetensors.torch
 import torch
 from torch import Tensor
 
 from dexctl.policy import checkpoint
 from dexctl.policy.actor import Actor, Critic
-from dexctl.policy.network import State
-from dexctl.policy.normalization import RunningNormalization
+from dexctl.policy.normalization import RunningNormalization, statistics_of
 from dexctl.ppo.batch import Chunks, join
-from dexctl.ppo.episodes import Appraised, EpisodeStream, advantages, chunks_of
 from dexctl.ppo.loss import normalized, policy_loss, value_loss
+from dexctl.ppo.peers import Alone, Peers
+from dexctl.ppo.staging import Stager
 from dexctl.profile import schema
-from dexctl.reorient.environment import End
 
 # The learning rate moves by this factor when the divergence leaves its band (as in rl_games).
 _RATE_STEP = 1.5
+# What each minibatch tells, the gradients' norm last.
+_TOLD = ("policy_loss", "value_loss", "entropy", "kl", "clip_share", "gradient_norm")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,25 +43,41 @@ class Update:
     seconds: float
 
 
-class Learner:
-    """Actor, critic and their optimizer; experience in, updates out."""
+@dataclasses.dataclass(frozen=True)
+class Gathered:
+    """What one update learns from.
 
-    def __init__(self, profile: schema.Profile, num_actuators: int, seed: int) -> None:
+    Attributes:
+        chunks: of this process; it may have none where others have some.
+        seen: observations of actor and critic, for the statistics of their inputs.
+    """
+
+    chunks: list[Chunks]
+    seen: list[tuple[Tensor, Tensor]]
+
+
+class Learner:
+    """Actor, critic and their optimizer; experience in, updates out.
+
+    With peers every process gathers its own experience, and ``share``, ``learn_scale`` and ``learn``
+    are called by all of them: networks and statistics are the same everywhere, and an update is
+    the one that a single process would have made of everybody's experience, in the order of ranks.
+    """
+
+    def __init__(self, profile: schema.Profile, num_actuators: int, seed: int, peers: Peers | None = None) -> None:
         self.profile = profile
+        self.peers: Peers = peers or Alone()
         self.actor = Actor(profile, num_actuators, seed)
         self.critic = Critic(profile, seed + 1)
         self.value_scale = RunningNormalization(1, profile.policy.clip_std)
-        self.optimizer = torch.optim.Adam(
-            [*self.actor.parameters(), *self.critic.parameters()],
-            lr=profile.ppo.learning_rate,
-            eps=profile.ppo.adam_epsilon,
-        )
+        self._parameters = [*self.actor.parameters(), *self.critic.parameters()]
+        self.optimizer = torch.optim.Adam(self._parameters, lr=profile.ppo.learning_rate, eps=profile.ppo.adam_epsilon)
         self.version = 1
         self.steps = 0
         self._seed = seed
         self._bf16 = profile.ppo.autocast == "bf16" or (profile.ppo.autocast == "auto" and _has_bf16())
-        self._critic_state: dict[int, State] = {}
-        self._streams: dict[int, EpisodeStream] = {}
+        self._stager = Stager(profile.ppo, self.critic, self.value_scale)
+        self._waiting: list[tuple[dict[str, Tensor], int]] = []
         self._chunks: list[Chunks] = []
         self._seen: list[tuple[Tensor, Tensor]] = []
 
@@ -69,13 +88,23 @@ class Learner:
 
     @property
     def gathered_steps(self) -> int:
-        """Transitions waiting for the next update."""
+        """Transitions of this process that wait for the next update."""
         return sum(chunks.num_steps for chunks in self._chunks)
 
     @property
     def ready(self) -> bool:
-        """Whether there is enough for an update."""
+        """Whether this process alone has enough for an update."""
         return self.gathered_steps >= self.profile.ppo.batch_steps
+
+    @property
+    def knows_scale(self) -> bool:
+        """Whether the networks know the scale of their inputs: before, nothing can be staged."""
+        return float(self.actor.normalization.count) > 0
+
+    @property
+    def waits_for_scale(self) -> bool:
+        """Whether segments wait for the scale that is not known yet."""
+        return bool(self._waiting)
 
     def add(self, segment: Mapping[str, np.ndarray], worker: int) -> None:
         """Takes one segment (``rollout/segment.py``) of one worker; segments of a worker come in order.
@@ -83,44 +112,34 @@ class Learner:
         Before the first, both networks know nothing of their inputs' scale: the very first segment
         only tells them that.
         """
-        tensors = {name: _tensor(array) for name, array in segment.items()}
-        self._seen.append((tensors["actor_observation"], tensors["critic_observation"][:-1]))
-        if self.actor.normalization.count == 0:
-            self._normalize_anew()
-        appraised = self._appraise(tensors, worker)
-        if self.profile.ppo.whole_episodes:
-            stream = self._streams.setdefault(worker, EpisodeStream(self.profile.ppo))
-            self._chunks += [chunks for chunks in stream.add(appraised) if len(chunks)]
-        else:
-            self._chunks.append(chunks_of(appraised, advantages([appraised], self.profile.ppo), self.profile.ppo))
+        self._waiting.append(({name: _tensor(array) for name, array in segment.items()}, worker))
+        if self.knows_scale:
+            self._stage()
+        elif self.peers.count == 1:
+            self.learn_scale()
+
+    def learn_scale(self) -> None:
+        """Learns the scale of the inputs from the first segment of the first process that has one."""
+        first = next((rank for rank, count in enumerate(self.peers.counts(len(self._waiting))) if count), None)
+        if first is None:
+            return
+        mine = [self._waiting.pop(0)] if self.peers.rank == first else []
+        self._normalize([_seen(segment) for segment, _ in mine])
+        self.settle()
+        for segment, worker in mine:
+            self._chunks += self._stager.stage(segment, worker)
+        self._stage()
 
     def forget(self, worker: int) -> None:
         """Drops what is kept between a worker's segments: its next one does not follow on its last."""
-        self._critic_state.pop(worker, None)
-        self._streams.pop(worker, None)
+        self._waiting = [waiting for waiting in self._waiting if waiting[1] != worker]
+        self._stager.forget(worker)
 
-    @torch.no_grad()
-    def _appraise(self, segment: Mapping[str, Tensor], worker: int) -> Appraised:
-        """The value of every state of a segment, and the critic's memory at the start of each chunk."""
-        chunk_steps = self.profile.ppo.chunk_steps
-        fresh_TN, end_TN = segment["fresh"], segment["end"]
-        observation = segment["critic_observation"]
-        values, states = [], []
-        state = self._critic_state.get(worker) or self.critic.initial_state(observation.shape[1])
-        for start in range(0, len(fresh_TN), chunk_steps):
-            states.append(state)
-            stop = start + chunk_steps
-            value, state = self.critic(observation[start:stop], state, fresh_TN[start:stop])
-            values.append(value.squeeze(-1))
-        self._critic_state[worker] = state
-        final, _ = self.critic(observation[-1:], state, end_TN[-1:] != End.RUNNING)
-        return Appraised(
-            segment=segment,
-            value_TN=self.value_scale.inverse(torch.cat(values)),
-            final_value_N=self.value_scale.inverse(final[0, :, 0]),
-            critic_hidden=torch.stack([hidden for hidden, _ in states]),
-            critic_cell=torch.stack([cell for _, cell in states]),
-        )
+    def _stage(self) -> None:
+        for segment, worker in self._waiting:
+            self._seen.append(_seen(segment))
+            self._chunks += self._stager.stage(segment, worker)
+        self._waiting = []
 
     def update(self, stop: Callable[[], bool] = lambda: False) -> Update:
         """Learns from all that was gathered and raises ``version`` by one.
@@ -128,40 +147,89 @@ class Learner:
         Args:
             stop: asked between minibatches; when true, the rest of them is left out.
         """
+        update = self.learn(self.take(), stop)
+        self.settle()
+        return update
+
+    def take(self) -> Gathered:
+        """All that was gathered, for ``learn``; what comes from now on is for the update after it."""
+        gathered = Gathered(self._chunks, self._seen)
+        self._chunks, self._seen = [], []
+        return gathered
+
+    def settle(self) -> None:
+        """From now on segments are staged with the critic as it is: after ``learn``, in the thread that adds."""
+        self._stager.follow(self.critic, self.value_scale)
+
+    def learn(self, gathered: Gathered, stop: Callable[[], bool] = lambda: False) -> Update:
+        """Learns and raises ``version`` by one; segments may be added meanwhile, from another thread."""
         started = time.perf_counter()
         ppo = self.profile.ppo
-        batch, self._chunks = join(self._chunks), []
-        self.value_scale.update(batch.value_target.reshape(-1, 1))
+        batch = join(gathered.chunks) if gathered.chunks else None
+        counts = self.peers.counts(len(batch) if batch else 0)
+        first, whole = sum(counts[: self.peers.rank]), sum(counts)
+        self._learn_value_scale(batch)
         # Shuffling depends on seed and version alone, so a resumed run goes on as it would have.
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self.version)
         passes = max(1, round(ppo.epochs * ppo.minibatches))
         # Whole episodes may be few at first, and an empty minibatch has no mean.
-        minibatches = min(ppo.minibatches, len(batch))
-        rows: list[dict[str, float]] = []
-        pieces: list[Tensor] = []
+        minibatches = min(ppo.minibatches, whole)
+        rows: list[Tensor] = []
+        pieces: list[_Piece] = []
         for _ in range(passes):
             if not pieces:
-                pieces = list(torch.randperm(len(batch), generator=generator).tensor_split(minibatches))
-            rows.append(self._learn(batch.pick(pieces.pop())))
-            if stop():
+                drawn = torch.randperm(whole, generator=generator).tensor_split(minibatches)
+                pieces = self._pieces(drawn, batch, first)
+            row, stopped = self._learn(pieces.pop(), stop)
+            rows.append(row)
+            if stopped:
                 break
-        last = rows[-ppo.minibatches :]
-        self._adapt_rate(sum(row["kl"] for row in last) / len(last))
-        residual = batch.advantage.var()
-        explained = 1.0 - float(residual / batch.value_target.var().clamp_min(1e-8))
-        self._normalize_anew()
+        told = self.peers.total(torch.stack(rows).double())
+        mean = dict(zip(_TOLD, told.mean(dim=0).tolist(), strict=True))
+        self._adapt_rate(float(told[-ppo.minibatches :, _TOLD.index("kl")].mean()))
+        explained = self._explained(batch)
+        self._normalize(gathered.seen)
+        steps = int(self.peers.total(torch.tensor([batch.num_steps if batch else 0]))[0])
         self.version += 1
-        self.steps += batch.num_steps
-        mean = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+        self.steps += steps
         return Update(
-            steps=batch.num_steps,
+            steps=steps,
             explained_variance=explained,
             learning_rate=self.learning_rate,
             seconds=time.perf_counter() - started,
             **mean,
         )
 
-    def _learn(self, part: Chunks) -> dict[str, float]:
+    def _learn_value_scale(self, batch: Chunks | None) -> None:
+        seen = [statistics_of(batch.value_target.reshape(-1, 1))] if batch else []
+        for statistics in self.peers.pooled(seen, 1):
+            self.value_scale.merge(*statistics)
+
+    def _pieces(self, drawn: Sequence[Tensor], batch: Chunks | None, first: int) -> list[_Piece]:
+        """What this process has of each minibatch of all; its own chunks are numbered from ``first``."""
+        end = first + (len(batch) if batch else 0)
+        mine = [piece[(piece >= first) & (piece < end)] - first for piece in drawn]
+        moments = self.peers.moments([batch.advantage[own] if batch else torch.empty(0) for own in mine])
+        return [
+            _Piece(batch.pick(own) if batch and len(own) else None, len(own) / len(whole), *moment)
+            for own, whole, moment in zip(mine, drawn, moments, strict=True)
+        ]
+
+    def _learn(self, piece: _Piece, stop: Callable[[], bool]) -> tuple[Tensor, bool]:
+        """One step; what ``_TOLD`` names, this process's share of it, and whether somebody stops."""
+        self.optimizer.zero_grad(set_to_none=True)
+        told = torch.zeros(len(_TOLD))
+        if piece.chunks is not None:
+            loss, *watched = self._loss(piece.chunks, piece)
+            (loss * piece.share).backward()
+            told = torch.stack([*watched, torch.zeros(())]) * piece.share
+        stopped = self.peers.add_gradients(self._parameters, stop())
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.profile.ppo.gradient_norm)
+        self.optimizer.step()
+        told[-1] = norm / self.peers.count
+        return told, stopped
+
+    def _loss(self, part: Chunks, piece: _Piece) -> tuple[Tensor, ...]:
         ppo = self.profile.ppo
         fresh = part.fresh.T
         actor_seen, critic_seen = part.actor_observation.transpose(0, 1), part.critic_observation.transpose(0, 1)
@@ -172,25 +240,23 @@ class Learner:
             logits.float(),
             part.bins.transpose(0, 1).long(),
             part.log_probability.transpose(0, 1),
-            normalized(part.advantage).T,
+            normalized(part.advantage, piece.mean, piece.std).T,
             ppo.clip,
             ppo.entropy,
             ppo.ratio,
         )
         target = self.value_scale(part.value_target.reshape(-1, 1)).reshape(part.value_target.shape)
         regression = value_loss(value.float().squeeze(-1), target.T)
-        self.optimizer.zero_grad(set_to_none=True)
-        (policy.loss + ppo.value_weight * regression).backward()
-        norm = torch.nn.utils.clip_grad_norm_([*self.actor.parameters(), *self.critic.parameters()], ppo.gradient_norm)
-        self.optimizer.step()
-        return {
-            "policy_loss": float(policy.loss.detach()),
-            "value_loss": float(regression.detach()),
-            "entropy": float(policy.entropy),
-            "kl": float(policy.kl),
-            "clip_share": float(policy.clip_share),
-            "gradient_norm": float(norm),
-        }
+        watched = (policy.loss.detach(), regression.detach(), policy.entropy, policy.kl, policy.clip_share)
+        return policy.loss + ppo.value_weight * regression, *watched
+
+    def _explained(self, batch: Chunks | None) -> float:
+        """Share of the variance of the returns that the critic foresaw."""
+        nothing = torch.empty(0)
+        (_, missed), (_, whole) = self.peers.moments(
+            [batch.advantage, batch.value_target] if batch else [nothing, nothing]
+        )
+        return 1.0 - float(missed.square() / whole.square().clamp_min(1e-8))
 
     def _adapt_rate(self, kl: float) -> None:
         """Keeps the divergence of an update's last pass inside the profile's band.
@@ -226,6 +292,7 @@ class Learner:
         checkpoint.check_networks(saved, self.profile, ["actor", "critic"])
         for prefix, module in self._modules():
             checkpoint.load_into(module, saved, prefix)
+        self.settle()
 
     def restore(self, saved: checkpoint.Checkpoint) -> None:
         """Goes on from a checkpoint.
@@ -234,24 +301,64 @@ class Learner:
             ProtocolError: it is of other networks.
         """
         self.begin_from(saved)
+        progress = saved.header.progress
+        self._go_on(saved.module("adam."), progress.version, progress.steps, progress.learning_rate)
+
+    def share(self) -> None:
+        """Makes every process continue as the first one would."""
+        done = self.peers.handed_round(msgspec.json.encode((self.version, self.steps, self.learning_rate)))
+        tensors = self.peers.handed_round(safetensors.torch.save(self.state()))
+        if self.peers.rank == 0:
+            return
+        state = safetensors.torch.load(tensors)
+        for prefix, module in self._modules():
+            module.load_state_dict(_below(state, prefix))
+        self._go_on(_below(state, "adam."), *msgspec.json.decode(done, type=tuple[int, int, float]))
+        self.settle()
+
+    def _go_on(self, adam: Mapping[str, Tensor], version: int, steps: int, learning_rate: float) -> None:
         moments: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in saved.module("adam.").items():
+        for name, tensor in adam.items():
             index, _, field = name.partition(".")
             moments.setdefault(int(index), {})[field] = tensor
         groups = self.optimizer.state_dict()["param_groups"]
         for group in groups:
-            group["lr"] = saved.header.progress.learning_rate
+            group["lr"] = learning_rate
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        self.version, self.steps = saved.header.progress.version, saved.header.progress.steps
+        self.version, self.steps = version, steps
 
     def _modules(self) -> tuple[tuple[str, torch.nn.Module], ...]:
         return ("actor.", self.actor), ("critic.", self.critic), ("value_scale.", self.value_scale)
 
-    def _normalize_anew(self) -> None:
-        for actor_seen, critic_seen in self._seen:
-            self.actor.normalization.update(actor_seen)
-            self.critic.normalization.update(critic_seen)
-        self._seen = []
+    def _normalize(self, seen: Sequence[tuple[Tensor, Tensor]]) -> None:
+        for index, normalization in enumerate((self.actor.normalization, self.critic.normalization)):
+            statistics = [statistics_of(observations[index]) for observations in seen]
+            for pooled in self.peers.pooled(statistics, len(normalization.mean)):
+                normalization.merge(*pooled)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Piece:
+    """What a process has of a minibatch.
+
+    Attributes:
+        chunks: None for none.
+        share: of the minibatch's chunks.
+        mean, std: of the advantages of the whole minibatch.
+    """
+
+    chunks: Chunks | None
+    share: float
+    mean: Tensor
+    std: Tensor
+
+
+def _seen(segment: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    return segment["actor_observation"], segment["critic_observation"][:-1]
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _has_bf16() -> bool:

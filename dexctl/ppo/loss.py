@@ -68,7 +68,7 @@ def value_loss(predicted: Tensor, target: Tensor) -> Tensor:
     return 0.5 * (predicted - target).square().mean()
 
 
-def normalized(advantage: Tensor) -> Tensor:
-    """Zero mean and unit standard deviation over a minibatch (appendix D.1)."""
+def normalized(advantage: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Zero mean and unit standard deviation over the minibatch that ``mean`` and ``std`` are of (appendix D.1)."""
     # Of the minibatch itself, not of what it was drawn from: so it is zero, and not NaN, for a single transition.
-    return (advantage - advantage.mean()) / advantage.std(correction=0).clamp_min(1e-8)
+    return (advantage - mean) / std.clamp_min(1e-8)

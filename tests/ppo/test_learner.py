@@ -294,7 +294,7 @@ def test_every_chunk_is_seen_once_an_epoch(toy, make_learner, made_up):
     learner.add(made_up(profile), 0)
     seen = []
     learn = learner._learn
-    learner._learn = lambda part: (seen.append(part.advantage[:, 0].tolist()), learn(part))[1]
+    learner._learn = lambda piece, stop: (seen.append(piece.chunks.advantage[:, 0].tolist()), learn(piece, stop))[1]
     whole = sorted(learner._chunks[0].advantage[:, 0].tolist())
     learner.update()
     epochs = [sorted(seen[i] + seen[i + 1]) for i in (0, 2, 4)]

@@ -1,0 +1,207 @@
+"""The optimizer processes of one training: what they add up, average, hand round and agree on.
+
+Every method of ``Group`` is called by all processes, in the same order. Nothing is pickled: what
+travels is tensors, and bytes as tensors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.distributed_c10d import ProcessGroup, Store
+
+from dexctl.errors import TemporaryError
+from dexctl.policy.normalization import RunningNormalization, Statistics
+
+# D size of what is normalized, P processes.
+
+# No step between two meetings of the processes takes so long, so whoever is late by it is gone.
+PATIENCE = datetime.timedelta(seconds=120)
+
+
+class Peers(Protocol):
+    """One process of ``count``, by its ``rank``."""
+
+    rank: int
+    count: int
+
+    def counts(self, mine: int) -> list[int]:
+        """A number of each process, by rank."""
+        ...
+
+    def total(self, numbers: Tensor) -> Tensor:
+        """Sums over the processes, element by element."""
+        ...
+
+    def moments(self, parts: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """Mean and standard deviation of each part, over what all processes have of it."""
+        ...
+
+    def pooled(self, statistics: Sequence[Statistics], size: int) -> list[Statistics]:
+        """What all processes saw, in the same order everywhere; ``size`` is D."""
+        ...
+
+    def add_gradients(self, parameters: Sequence[Tensor], stop: bool) -> bool:
+        """Replaces gradients by their sums over the processes, None being zero; whether any process stops."""
+        ...
+
+    def handed_round(self, content: bytes) -> bytes:
+        """The content of rank 0, everywhere."""
+        ...
+
+    def collected(self, content: bytes) -> list[bytes]:
+        """The contents of all, by rank."""
+        ...
+
+
+class Alone:
+    """A single process: all it has is its own."""
+
+    rank, count = 0, 1
+
+    def counts(self, mine: int) -> list[int]:
+        """Its own number."""
+        return [mine]
+
+    def total(self, numbers: Tensor) -> Tensor:
+        """Its own numbers."""
+        return numbers
+
+    def moments(self, parts: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """Mean and standard deviation of each part."""
+        return [(part.mean(), part.std(correction=0)) for part in parts]
+
+    def pooled(self, statistics: Sequence[Statistics], size: int) -> list[Statistics]:
+        """What it saw."""
+        return list(statistics)
+
+    def add_gradients(self, parameters: Sequence[Tensor], stop: bool) -> bool:
+        """Nothing to add."""
+        return stop
+
+    def handed_round(self, content: bytes) -> bytes:
+        """Its own content."""
+        return content
+
+    def collected(self, content: bytes) -> list[bytes]:
+        """Its own content."""
+        return [content]
+
+
+class Group:
+    """Processes joined by ``torch.distributed``: gloo for what lies in memory, NCCL for what lies on a GPU.
+
+    Gradients have a group of their own, so that an update may run in a thread while the processes
+    go on agreeing on what comes next.
+    """
+
+    def __init__(self, store: Store, rank: int, count: int) -> None:
+        """Waits for all of them.
+
+        Args:
+            store: where the processes find one another.
+
+        Raises:
+            TemporaryError: one of them does not come.
+        """
+        self.rank, self.count = rank, count
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        with _all_there():
+            dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
+            learning = dist.new_group(timeout=PATIENCE)
+        assert isinstance(learning, ProcessGroup)
+        self._learning = learning
+
+    def close(self) -> None:
+        """Leaves the group."""
+        dist.destroy_process_group()
+
+    def counts(self, mine: int) -> list[int]:
+        """A number of each process, by rank."""
+        return [int(number) for number in self._gathered(torch.tensor([mine]))]
+
+    def total(self, numbers: Tensor) -> Tensor:
+        """Sums over the processes, element by element."""
+        summed = numbers.clone()
+        with _all_there():
+            dist.all_reduce(summed)
+        return summed
+
+    def moments(self, parts: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """Mean and standard deviation of each part, over what all processes have of it."""
+        rows = []
+        for part in parts:
+            wide = part.double()
+            rows.append(torch.stack((torch.tensor(float(part.numel())).double(), wide.sum(), wide.square().sum())))
+        sums = torch.stack(rows)
+        with _all_there():
+            dist.all_reduce(sums, group=self._learning)
+        mean = sums[:, 1] / sums[:, 0]
+        std = (sums[:, 2] / sums[:, 0] - mean.square()).clamp_min(0.0).sqrt()
+        return list(zip(mean.float().unbind(), std.float().unbind(), strict=True))
+
+    def pooled(self, statistics: Sequence[Statistics], size: int) -> list[Statistics]:
+        """What each process saw, by rank."""
+        own = RunningNormalization(size, 1.0)
+        for seen in statistics:
+            own.merge(*seen)
+        row = torch.cat((own.count.unsqueeze(0), own.mean.double(), own.variance.double()))
+        parts = [part.split((1, size, size)) for part in self._gathered(row, self._learning)]
+        return [
+            Statistics(mean.float(), variance.float(), float(count)) for count, mean, variance in parts if count > 0
+        ]
+
+    def add_gradients(self, parameters: Sequence[Tensor], stop: bool) -> bool:
+        """Replaces gradients by their sums over the processes, None being zero; whether any process stops."""
+        pieces = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        flag = pieces[0].new_full((1,), float(stop))
+        flat = torch.cat([piece.flatten() for piece in (*pieces, flag)])
+        with _all_there():
+            dist.all_reduce(flat, group=self._learning)
+        *sums, stops = flat.split([piece.numel() for piece in (*pieces, flag)])
+        for parameter, piece in zip(parameters, sums, strict=True):
+            parameter.grad = piece.view_as(parameter)
+        return bool(stops > 0)
+
+    def handed_round(self, content: bytes) -> bytes:
+        """The content of rank 0, everywhere."""
+        size = torch.tensor([len(content)])
+        with _all_there():
+            dist.broadcast(size, 0)
+            block = _block(content, int(size)) if self.rank == 0 else torch.empty(int(size), dtype=torch.uint8)
+            dist.broadcast(block, 0)
+        return block.numpy().tobytes()
+
+    def collected(self, content: bytes) -> list[bytes]:
+        """The contents of all, by rank."""
+        sizes = self.counts(len(content))
+        blocks = self._gathered(_block(content, max(sizes)))
+        return [block.numpy().tobytes()[:size] for block, size in zip(blocks, sizes, strict=True)]
+
+    def _gathered(self, numbers: Tensor, group: ProcessGroup | None = None) -> list[Tensor]:
+        gathered = [torch.empty_like(numbers) for _ in range(self.count)]
+        with _all_there():
+            dist.all_gather(gathered, numbers, group=group)
+        return gathered
+
+
+def _block(content: bytes, size: int) -> Tensor:
+    return torch.frombuffer(bytearray(content.ljust(max(size, 1), b"\0")), dtype=torch.uint8)[:size]
+
+
+@contextlib.contextmanager
+def _all_there() -> Iterator[None]:
+    try:
+        yield
+    # What the backends raise for a closed connection and for a silent one alike.
+    except RuntimeError as error:
+        raise TemporaryError(
+            f"another optimizer process is gone: {str(error).partition(chr(10))[0][:200]}",
+            "Run the same command again: it resumes from the newest checkpoint.",
+        ) from error
