@@ -47,6 +47,28 @@ def simulate(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of '--view web' on 127.0.0.1; 0: the first free one from 8080.")
     ] = 0,
+    serve: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ENDPOINT",
+            help="Be a robot for 'dexctl deploy' on tcp://HOST:PORT, the one of --profile (robot/twin when not given).",
+        ),
+    ] = None,
+    robot_seed: Annotated[int, typer.Option(min=0, help="With --serve: which robot of the profile's family.")] = 0,
+    rate: Annotated[
+        Literal["real", "max"],
+        typer.Option(help="With --serve: in real time, or as fast as the controller lets time pass."),
+    ] = "real",
+    key: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="With --serve: own CURVE key, a .key_secret file.")
+    ] = None,
+    allow: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="With --serve: public keys of the controllers let in.")
+    ] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="With --serve: off loopback without keys.")] = False,
+    endpoint_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --serve: where the endpoint is written.")
+    ] = None,
     settings: Settings = None,
     dry_run: DryRun = False,
     json: Json = False,
@@ -58,13 +80,25 @@ def simulate(
     '--view web' serves a browser over one port, so that it works through ssh -L.
     """
     from dexctl.console.output import Output
-    from dexctl.console.simulate_session import SimulatePlan, check_simulate, run_simulate
     from dexctl.errors import UsageError
-    from dexctl.policy.opening import BASELINES, open_policy
     from dexctl.profile.load import adjust, load
 
+    if (key is None) != (allow is None):
+        raise UsageError("--key and --allow go together", "'dexctl keygen PATH' makes key pairs.")
+    if serve:
+        from dexctl.console.serve_session import ServePlan, run_serve
+
+        if policy != "zero" or view or video or png or seconds:
+            raise UsageError("--serve takes its actions from a controller", "Leave what plays and films away.")
+        loaded = load(profile or "robot/twin", settings or ())
+        plan = ServePlan(loaded, serve, robot_seed, rate == "max", key, allow, insecure, endpoint_file)
+        run_serve(plan, Output(json, quiet), dry_run)
+        return
     if where and not view:
         raise UsageError(f"'{where}' says where to watch, and nobody does", f"Give --view {where}.")
+    from dexctl.console.simulate_session import SimulatePlan, check_simulate, run_simulate
+    from dexctl.policy.opening import BASELINES, open_policy
+
     if profile or policy in BASELINES:
         acting_in = load(profile or "block", settings or ()).profile
     else:

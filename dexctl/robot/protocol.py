@@ -43,10 +43,12 @@ class Sent:
         time_s: when, on the robot's clock.
         change_rad: (A,) how far each motor was told to turn, after clipping.
         target_rad: (A,) the angle that this leads to.
+        executed: whether the robot moves so; not when the command came too late.
         clipped: how many numbers were out of the limits.
     """
 
     time_s: float
+    executed: bool
     change_rad: np.ndarray
     target_rad: np.ndarray
     clipped: int
@@ -106,7 +108,7 @@ class Robot(Protocol):
             observed_s: ``time_s`` of the reading that this answers.
 
         Raises:
-            SafetyStop: the robot does not move: not armed, its watchdog bit, or the command came too late.
+            SafetyStop: the robot does not move: it is not armed, or its watchdog bit.
         """
         ...
 

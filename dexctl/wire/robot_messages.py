@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from dexctl.wire.layout import ArrayLayout, Layout
-from dexctl.wire.messages import Message, Name, Text, Token, Whole
+from dexctl.wire.messages import Message, Name, Text, Whole
 
 # A description names some fifty joints and motors with their limits.
 ROBOT_CONTROL_BYTES = 1 << 20
@@ -35,7 +35,7 @@ QUANTITIES: dict[str, tuple[int | str, ...]] = {
     "object_position": (3,),  # m, world frame
     "object_orientation": (4,),  # wxyz, world frame
     "object_velocity": (3,),  # m/s, world frame
-    "object_angular_velocity": (3,),  # rad/s, world frame
+    "object_angular_velocity": (3,),  # rad/s, in the object's own frame
     "joint_age": (1,),  # s since it was measured
     "fingertip_age": (5,),  # s since each marker was seen
     "object_age": (1,),  # s since the object was seen
@@ -141,12 +141,9 @@ class Take(Question, frozen=True):
     """Asks for control of the robot.
 
     Attributes:
-        controller: drawn at random by each controller.
-        token: what the last answer gave, empty at first.
+        host, pid: of the controller, for people.
     """
 
-    controller: Token
-    token: Token
     host: Text
     pid: Whole
 
@@ -211,12 +208,6 @@ class Description(Answer, frozen=True):
     features: Features
 
 
-class Taken(Answer, frozen=True):
-    """Control is given; ``token`` keeps it over a lost connection."""
-
-    token: Token
-
-
 class Done(Answer, frozen=True):
     """What was asked has been done."""
 
@@ -228,24 +219,26 @@ class Reading(Answer, frozen=True):
 
 
 class Sent(Answer, frozen=True):
-    """A command was executed; the arrays of ``Features.sent`` follow.
+    """What became of a command; the arrays of ``Features.sent`` follow.
 
     Attributes:
+        executed: whether the robot moves so; not when the command came too late.
         clipped: how many of its numbers were out of the limits.
     """
 
+    executed: bool
     clipped: Whole
 
 
 class Denied(Answer, frozen=True):
-    """Nothing was done. ``code`` is the exit code it is worth: 69, 75, 76 or 77."""
+    """Nothing was done. ``code`` is the exit code it is worth: 10, 69, 75 or 76."""
 
     code: Whole
     reason: Text
 
 
 FromController = Describe | Take | Arm | Observe | Act | Advance | Place | Stop | Leave
-FromRobot = Description | Taken | Done | Reading | Sent | Denied
+FromRobot = Description | Done | Reading | Sent | Denied
 
 FROM_CONTROLLER = msgspec.msgpack.Decoder(FromController)
 FROM_ROBOT = msgspec.msgpack.Decoder(FromRobot)
