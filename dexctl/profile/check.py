@@ -17,6 +17,9 @@ FACES: dict[str, tuple[str, ...]] = {
     "prism": (*_CUBE, "+x+y", "-x+y", "-x-y", "+x-y"),
 }
 
+# Corners of the cube around the object, and places of the room: what towers may be told to find in pictures.
+NUM_LANDMARKS = 8 + 4
+
 OBSERVATIONS = (
     "fingertip_positions",
     "object_position",
@@ -164,6 +167,10 @@ def _randomize(profile: Profile) -> Iterator[Fault]:
     least, most = profile.randomize.appearance.num_lights
     if least > most:
         yield Fault("randomize.appearance.num_lights", f"expected least <= most, got [{least}, {most}]")
+    pose = profile.randomize.pose
+    if pose.turned + pose.jittered > 1:
+        total = pose.turned + pose.jittered
+        yield Fault("randomize.pose.jittered", f"expected turned + jittered <= 1, got {total:g}")
 
 
 def _networks(profile: Profile) -> Iterator[Fault]:
@@ -230,6 +237,11 @@ def _vision(profile: Profile) -> Iterator[Fault]:
             if len(getattr(network, key)) != count:
                 message = f"expected {count} entries, as in {first}, got {len(getattr(network, key))}"
                 yield Fault(f"vision.network.{key}", message)
+    if profile.vision.training.landmark_weight and (
+        network.reading != "spatial-softmax" or network.group_filters[-1] < NUM_LANDMARKS
+    ):
+        message = f"expected 0 without a spatial softmax over at least {NUM_LANDMARKS} maps"
+        yield Fault("vision.training.landmark_weight", message)
     least = 2 if network.reading == "spatial-softmax" else 1
     map_px = last_map_px(profile.vision)
     if map_px < least:

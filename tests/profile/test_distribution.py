@@ -129,6 +129,11 @@ def test_every_range_is_shown_with_its_origin():
     assert not [line for line in lines if line.endswith("# default") or "#" not in line]
 
 
+def test_shares_of_poses_leave_none_over():
+    with pytest.raises(ProfileError, match=r"randomize.pose.jittered: expected turned \+ jittered <= 1"):
+        load("block", ["randomize.pose.turned=0.7"], {})
+
+
 def test_the_digest_follows_every_switch_and_range():
     settings = [[], ["randomize.physics.on=true"], ["randomize.observation.fingertip_step_m=0.1"]]
     settings += [["randomize.unmodeled.backlash.on=false"], ["randomize.appearance.num_lights=[4, 5]"]]
@@ -152,9 +157,9 @@ def test_the_ablations_of_figure_8_differ_in_switches_alone(name):
     for group in ("physics", "observation", "unmodeled"):
         assert getattr(ablation.profile.randomize, group).on == (group in ABLATIONS[name])
     differ = {key for key in ablation.origins if ablation.origins[key] != everything.origins[key]}
-    assert differ <= {f"randomize.{group}.on" for group in ("physics", "observation", "unmodeled", "appearance")} | {
-        "description"
-    }
+    assert differ <= {
+        f"randomize.{group}.on" for group in ("physics", "observation", "unmodeled", "appearance", "pose")
+    } | {"description"}
 
 
 def test_the_ranges_of_the_paper_stand_in_one_file():

@@ -33,6 +33,7 @@ TABLES = {
     "[randomize.unmodeled.occlusion]": schema.Occlusion,
     "[randomize.unmodeled.force]": schema.Force,
     "[randomize.appearance]": schema.RandomizeAppearance,
+    "[randomize.pose]": schema.RandomizePose,
     "[policy]": schema.Policy,
     "[policy.actor] and [policy.critic]": schema.Network,
     "[ppo]": schema.PPO,
@@ -46,6 +47,7 @@ TABLES = {
     "[robot.safety]": schema.Safety,
     "[robot.gap]": schema.Gap,
     "[robot.sensors]": schema.Sensors,
+    "[render]": schema.Render,
     "[vision]": schema.Vision,
     "[vision.network]": schema.VisionNetwork,
     "[vision.training]": schema.VisionTraining,
@@ -63,6 +65,8 @@ def test_the_page_has_a_section_for_every_table_of_the_schema():
 
 def spelled(field):
     default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    if isinstance(default, schema.Table):
+        return "that of each key"
     if default in ("", [], {}):
         return "empty"
     if isinstance(default, bool) or not isinstance(default, float):

@@ -20,9 +20,11 @@ from dexctl.profile.schema.randomize import (
     RandomizeAppearance,
     RandomizeObservation,
     RandomizePhysics,
+    RandomizePose,
     RandomizeUnmodeled,
     Timing,
 )
+from dexctl.profile.schema.render import Render
 from dexctl.profile.schema.robot import Gap, Robot, Safety, Sensors
 from dexctl.profile.schema.scene import Actuator, Camera, Hand, Joint, Marker, Object, Physics
 from dexctl.profile.schema.task import Action, Reward, Task
@@ -55,7 +57,9 @@ __all__ = [
     "RandomizeAppearance",
     "RandomizeObservation",
     "RandomizePhysics",
+    "RandomizePose",
     "RandomizeUnmodeled",
+    "Render",
     "Reward",
     "Robot",
     "Rollout",
@@ -90,6 +94,7 @@ class Profile(Table, frozen=True, kw_only=True):
     evaluate: Evaluate
     wire: Wire
     run: Run
+    render: Render = Render()
     vision: Vision | None = None
     robot: Robot | None = None
     calibrate: Calibrate | None = None

@@ -191,6 +191,10 @@ class RandomizeAppearance(Table, frozen=True, kw_only=True):
         num_lights: least and most.
         light_distance_m: from the object, in a random direction above it.
         light_share: weight of each light in ``light_total``.
+        ambient: light that comes from everywhere, in the units of ``light_total``.
+        shadow: share of the pictures in which the strongest light casts a shadow.
+        background: each channel of what lies behind hand and object.
+        texture: share of the hand's materials, and of the backgrounds, that have a pattern.
         contrast: factor of the normalized picture.
         pixel_noise: added to each channel of each pixel of the normalized picture.
     """
@@ -211,8 +215,28 @@ class RandomizeAppearance(Table, frozen=True, kw_only=True):
     light_distance_m: PositiveValue
     light_share: PositiveValue
     light_total: NonNegativeValue
+    ambient: NonNegativeValue = 0.0
+    shadow: Fraction = 0.0
+    background: FractionValue = 0.5
+    texture: Fraction = 0.0
     contrast: PositiveValue
     pixel_noise: Value
+
+
+class RandomizePose(Table, frozen=True, kw_only=True):
+    """Where the object is put before its picture is made, so that no pose is rare (appendix D.2).
+
+    Attributes:
+        on: False leaves it where the state has it.
+        turned: share of the pictures with one of the 24 rotations that map a cube onto itself.
+        jittered: share with ``jitter_m`` added to each coordinate, and a turn by a vector of ``jitter_rad``.
+    """
+
+    on: bool = False
+    turned: Fraction = 0.0
+    jittered: Fraction = 0.0
+    jitter_m: Value = 0.0
+    jitter_rad: Value = 0.0
 
 
 class Randomize(Table, frozen=True, kw_only=True):
@@ -222,3 +246,4 @@ class Randomize(Table, frozen=True, kw_only=True):
     observation: RandomizeObservation
     unmodeled: RandomizeUnmodeled
     appearance: RandomizeAppearance
+    pose: RandomizePose = RandomizePose()
