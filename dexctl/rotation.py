@@ -66,6 +66,15 @@ def from_rotation_vector(v: Tensor) -> Tensor:
     return torch.cat((torch.cos(0.5 * theta), v * scale), dim=-1)
 
 
+def to_rotation_vector(q: Tensor) -> Tensor:
+    """(..., 4) unit quaternions to (..., 3) axis times angle in rad, of length at most pi."""
+    q = canonical(q)
+    sine = torch.linalg.vector_norm(q[..., 1:], dim=-1, keepdim=True)
+    theta = 2.0 * torch.atan2(sine, q[..., :1])
+    # theta/sin(theta/2), whose limit at zero is two.
+    return q[..., 1:] * torch.where(sine > 1e-12, theta / sine.clamp_min(1e-12), 2.0)
+
+
 def about_z(yaw: Tensor) -> Tensor:
     """(...) rad to the (..., 4) rotation about the vertical."""
     zero = torch.zeros_like(yaw)

@@ -110,6 +110,13 @@ def test_small_angles_keep_their_digits(theta):
     assert float(rotation.angle(q)) == pytest.approx(theta, rel=1e-6)
 
 
+@given(vectors(scale=1.8))
+def test_a_rotation_vector_comes_back_from_its_quaternion_whatever_the_sign(vector):
+    q = rotation.from_rotation_vector(vector)
+    close(rotation.to_rotation_vector(q), vector, 1e-7)
+    close(rotation.to_rotation_vector(-q), vector, 1e-7)
+
+
 @given(st.floats(-math.pi, math.pi))
 def test_yaw_turns_about_the_vertical(yaw):
     turn = rotation.about_z(torch.tensor(yaw, dtype=torch.float64))

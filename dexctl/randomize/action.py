@@ -84,16 +84,16 @@ class Backlash:
             period_s: of a control step.
         """
         self._settings = settings
-        self._log_speed = torch.tensor(log_speed, dtype=torch.float64)
+        self.log_speed = torch.tensor(log_speed, dtype=torch.float64)
         self._period_s = period_s
-        self._draws = Draws("backlash", log_factor=(settings.log_factor, self._log_speed.numel()))
+        self._draws = Draws("backlash", log_factor=(settings.log_factor, self.log_speed.numel()))
         self.speed = torch.zeros(num_simulations, len(log_speed), 2, dtype=torch.float64)
         self.slack = torch.zeros(num_simulations, len(log_speed), dtype=torch.float64)
 
     def begin(self, ids: Tensor, key: Tensor) -> None:
         """Draws the slack's speeds of simulations ``ids`` (n,); the slack starts in its middle."""
-        factor = self._draws(key)["log_factor"].view(-1, *self._log_speed.shape)
-        speed = torch.exp(self._log_speed * factor)
+        factor = self._draws(key)["log_factor"].view(-1, *self.log_speed.shape)
+        speed = torch.exp(self.log_speed * factor)
         self.speed[ids] = speed.clamp_min(self._settings.slowest_per_s)
         self.slack[ids] = 0.0
 

@@ -40,12 +40,12 @@ class Loss:
         n = num_markers
         self._draws = Draws("marker_loss", chance=(UNIT, n), rounding=(UNIT, n), seconds=(settings.seconds, n))
         self._probability = 1.0 - (1.0 - settings.probability_per_s) ** period_s
-        self._left = torch.zeros(num_simulations, num_markers, dtype=torch.int64)
+        self.left = torch.zeros(num_simulations, num_markers, dtype=torch.int64)
         self._hold = Hold(num_simulations, num_markers)
 
     def begin(self, ids: Tensor, reading: Tensor) -> Tensor:
         """Starts episodes with all markers seen, at readings (n, F, 3), and returns them."""
-        self._left[ids] = 0
+        self.left[ids] = 0
         return self._hold.begin(ids, reading)
 
     def update(self, rows: Tensor, key: Tensor, step: Tensor, reading: Tensor) -> Tensor:
@@ -53,9 +53,9 @@ class Loss:
         drawn = self._draws(key, step)
         # Parts of a step are rounded at random, so that the mean time is kept: 1 s is 12 or 13 steps.
         whole = torch.floor(drawn["seconds"] / self._period_s + drawn["rounding"]).long()
-        left = self._left[rows]
+        left = self.left[rows]
         left = torch.where((left == 0) & (drawn["chance"] < self._probability), whole, left)
-        self._left[rows] = (left - 1).clamp_min(0)
+        self.left[rows] = (left - 1).clamp_min(0)
         return self._hold.update(rows, reading, left > 0)
 
 

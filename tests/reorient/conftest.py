@@ -18,7 +18,8 @@ _scenes = {}
 
 def scene_of(profile):
     """A scene is the same for every test that asks for the same hand, object and step."""
-    key = repr((profile.hand, profile.object, profile.physics))
+    observation, unmodeled = profile.randomize.observation, profile.randomize.unmodeled
+    key = repr((profile.hand, profile.object, profile.physics, observation.on, unmodeled.on, unmodeled.occlusion))
     if key not in _scenes:
         _scenes[key] = build_scene(profile)
     return _scenes[key]
