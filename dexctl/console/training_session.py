@@ -72,10 +72,6 @@ class Session:
         self._saved_version = self._learner.version
 
     def _restore(self) -> None:
-        if self._plan.start_from is not None and not self._folder.resumed:
-            saved = checkpoint.read(self._plan.start_from)
-            self._learner.begin_from(saved)
-            return
         for path in reversed(checkpoint.listed(self._folder.path)):
             try:
                 saved = checkpoint.read(path)
@@ -85,6 +81,9 @@ class Session:
             self._learner.restore(saved)
             self._seconds_before = saved.header.progress.seconds
             return
+        # Also a run that was killed before its first checkpoint begins again where it began.
+        if self._plan.start_from is not None:
+            self._learner.begin_from(checkpoint.read(self._plan.start_from))
 
     @property
     def _elapsed_s(self) -> float:
@@ -157,7 +156,7 @@ class Session:
                         self._tell_status(events, training)
                     for index, status in workers.tend():
                         self._warn(events, f"local worker {index} ended with status {status}; starting it again")
-                    if self._learner.version > self._saved_version and self._saved_s_ago > profile.run.checkpoint_s:
+                    if self._saved_s_ago > profile.run.checkpoint_s:
                         self._save(events)
                 endpoint.dismiss("the training is over")
 
@@ -218,6 +217,8 @@ class Session:
     def _save(self, events: Events) -> None:
         self._saved_at = time.monotonic()
         learner = self._learner
+        if learner.version == self._saved_version:
+            return
         self._saved_version = learner.version
         path = self._folder.checkpoints / checkpoint.name_of(learner.version)
         checkpoint.write(

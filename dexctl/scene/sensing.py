@@ -18,7 +18,6 @@ _FOUND_AND_DISTANCE = (1 << mujoco.mjtConDataField.mjCONDATA_FOUND.value) | (
     1 << mujoco.mjtConDataField.mjCONDATA_DIST.value
 )
 _NEAREST = 1
-SENSOR_NUMBERS = 2
 
 
 def add_seen_markers(spec: mujoco.MjSpec) -> None:

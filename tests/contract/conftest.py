@@ -1,19 +1,24 @@
-"""The installed command, run as a person or a script runs it: in a shell, or on a terminal of its own."""
+"""The installed command, run as a person or a script runs it: in a shell, on a terminal, or for a while."""
 
+import json
 import os
 import pty
+import queue
+import signal
 import subprocess
 import sysconfig
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 SCRIPTS = sysconfig.get_path("scripts")
-TIMEOUT_S = 120
+TIMEOUT_S = 120.0
 COLOR_VARIABLES = ("NO_COLOR", "FORCE_COLOR", "TERM")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def environment():
     """This process's environment with the command on PATH, and nothing that steers it."""
     kept = {
@@ -87,3 +92,100 @@ def plugin(environment, tmp_path):
         return {"PATH": f"{path.parent}:{environment['PATH']}"}
 
     return make
+
+
+class Program:
+    """A command that runs for a while, whose events and messages can be waited for."""
+
+    def __init__(self, line, environment, folder):
+        self.process = subprocess.Popen(
+            ["sh", "-c", f"exec {line}"],
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.events, self.messages = [], []
+        self._lines = queue.Queue()
+        readers = ((self.process.stdout, self._event), (self.process.stderr, self.messages.append))
+        self._threads = [threading.Thread(target=self._read, args=reader, daemon=True) for reader in readers]
+        for thread in self._threads:
+            thread.start()
+
+    def _event(self, line):
+        self.events.append(json.loads(line))
+
+    def _read(self, stream, take):
+        for line in stream:
+            take(line)
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def of(self, kind):
+        return [event for event in list(self.events) if event["event"] == kind]
+
+    def wait(self, kind, count=1, that=lambda event: True):
+        """The first so many events of a kind."""
+        deadline_s = time.monotonic() + TIMEOUT_S
+        while time.monotonic() < deadline_s:
+            found = [event for event in self.of(kind) if that(event)]
+            if len(found) >= count:
+                return found[:count]
+            try:
+                self._lines.get(timeout=1.0)
+            except queue.Empty:
+                assert self.process.poll() is None, f"ended before {count} {kind}: {''.join(self.messages)}"
+        raise AssertionError(f"no {count} {kind} in {TIMEOUT_S:.0f} s, but {self.events[-3:]}")
+
+    def ask(self, number):
+        """Sends a signal."""
+        self.process.send_signal(number)
+
+    def end(self):
+        """Exit code of a command that ends by itself."""
+        code = self.process.wait(TIMEOUT_S)
+        for thread in self._threads:
+            thread.join(TIMEOUT_S)
+        return code
+
+    def stop(self):
+        """Leaves nothing behind."""
+        if self.process.poll() is None:
+            self.ask(signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        self.end()
+        for stream in (self.process.stdout, self.process.stderr):
+            stream.close()
+
+
+@pytest.fixture(scope="module")
+def programs(environment):
+    """Starts ``dexctl LINE`` in a folder; whatever still runs when the module is through is stopped."""
+    started = []
+
+    def start(folder, line, **variables):
+        started.append(Program(f"dexctl {line}", {**environment, **variables}, folder))
+        return started[-1]
+
+    yield start
+    for program in reversed(started):
+        program.stop()
+
+
+@pytest.fixture
+def start(environment, tmp_path):
+    """Starts ``dexctl LINE`` in an empty folder; whatever still runs when the test is through is stopped."""
+    started = []
+
+    def start(line, **variables):
+        started.append(Program(f"dexctl {line}", {**environment, **variables}, tmp_path))
+        return started[-1]
+
+    yield start
+    for program in reversed(started):
+        program.stop()
