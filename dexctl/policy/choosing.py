@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from dexctl import randomness
 from dexctl.policy import distribution
 from dexctl.policy.actor import Actor
 from dexctl.policy.network import State
@@ -14,6 +15,18 @@ from dexctl.policy.network import State
 # Rows of one forward pass. Matrix products round differently for different numbers of rows; with a
 # fixed number, padded, a trial's actions do not depend on how many others run beside it.
 _TILE = 32
+
+_SAMPLE = randomness.stream("policy.sample")
+
+
+def sampling_noise(key: Tensor, steps: Tensor, num_actuators: int) -> Tensor:
+    """The uniform numbers (n, A) that a step's actions are drawn with.
+
+    Args:
+        key: (n,) of each episode.
+        steps: (n,) taken in it so far.
+    """
+    return randomness.uniform(randomness.derive(key, _SAMPLE, steps), num_actuators, torch.float32)
 
 
 class Chooser(Protocol):

@@ -76,10 +76,17 @@ class RelativeTargets:
         self._angle = torch.tensor(list(action.hold.values()), dtype=torch.float64)
         self._ranges = ranges_rad
 
+    def change(self, action: Tensor, actuator_length: Tensor) -> Tensor:
+        """How far actions (n, A) in [-1, 1] turn each actuator from its length (n, A), rad: (n, A), not clipped."""
+        change = action.clamp(-1.0, 1.0) * self.reach_rad
+        if len(self._held):
+            change[:, self._held] = self._angle - actuator_length[:, self._held]
+        return change
+
     def __call__(self, action: Tensor, actuator_length: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
         """Actions (n, A) in [-1, 1] and current lengths (n, A) rad of simulations ``rows`` to targets (n, A) rad."""
         low, high = (self.low, self.high) if self._ranges is None else self._ranges[rows].unbind(-1)
-        target = actuator_length + action.clamp(-1.0, 1.0) * self.reach_rad
+        target = actuator_length + self.change(action, actuator_length)
         if len(self._held):
             target[:, self._held] = self._angle
         return torch.clamp(target, low, high)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 
 import torch
 from torch import Tensor
@@ -17,6 +16,7 @@ from dexctl.reorient import observation
 from dexctl.reorient.action import MovingAverage, RelativeTargets, bin_values
 from dexctl.reorient.goals import next_goal
 from dexctl.reorient.reward import palm_distance, reward
+from dexctl.reorient.rules import End, Limits, judge
 from dexctl.reorient.starts import StartBank, StartPlayer
 from dexctl.scene import names
 from dexctl.scene.build import Scene
@@ -24,16 +24,6 @@ from dexctl.scene.build import Scene
 _START = randomness.stream("start")
 _GOAL = randomness.stream("goal")
 _BANK = randomness.stream("start.bank")
-
-
-class End(enum.IntEnum):
-    """Why an episode ended."""
-
-    RUNNING = 0
-    DROP = 1
-    TIMEOUT = 2
-    FULL = 3
-    ERROR = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,8 +71,10 @@ class Environment:
         self.control_period_s = profile.physics.timestep_s * profile.physics.substeps
         self._scene = scene
         self._task = profile.task
-        self._goals_per_episode = goals_per_episode or profile.task.goals_per_episode
-        self._timeout_steps = round((goal_timeout_s or profile.task.goal_timeout_s) / self.control_period_s)
+        self._limits = Limits(
+            round((goal_timeout_s or profile.task.goal_timeout_s) / self.control_period_s),
+            goals_per_episode or profile.task.goals_per_episode,
+        )
         self._num_bins = profile.action.bins
         control_range = torch.from_numpy(scene.model.actuator_ctrlrange.copy())
         self.num_actuators = len(control_range)
@@ -189,54 +181,48 @@ class Environment:
         position = self._object_position(rows)
         before = self.angle_rad[rows]
         after = rotation.angle(rotation.difference(self.goal[rows], self._object_orientation(rows)))
-        dropped = ~failed & (position[:, 2] < self._task.drop_height_m)
-        reached = ~failed & ~dropped & (after < self._task.success_rad)
-        worth = reward(
-            self.profile.reward, before, after, palm_distance(position, self._task.palm_center_m), reached, dropped
-        )
-        self.angle_rad[rows] = after
         self.steps[rows] += 1
         self.goal_steps[rows] += 1
+        verdict = judge(self._task, position, after, failed, self.goal_steps[rows], self.goals[rows], self._limits)
+        reached, end = verdict.reached, verdict.end
+        worth = reward(
+            self.profile.reward,
+            before,
+            after,
+            palm_distance(position, self._task.palm_center_m),
+            reached,
+            verdict.dropped,
+        )
+        self.angle_rad[rows] = after
         self.goals[rows] += reached.long()
-        goals = self.goals[rows]
-
-        end = torch.zeros(len(rows), dtype=torch.int64)
-        end[(self.goal_steps[rows] >= self._timeout_steps) & ~reached] = End.TIMEOUT
-        end[goals >= self._goals_per_episode] = End.FULL
-        end[dropped] = End.DROP
-        end[failed] = End.ERROR
         onward = reached & (end == End.RUNNING)
         if bool(onward.any()):
             self._draw_goals(rows[onward])
-        return Step(torch.where(failed, 0.0, worth), end, reached, goals, after)
+        return Step(torch.where(failed, 0.0, worth), end, reached, self.goals[rows], after)
 
     def observe(self, ids: Tensor | None = None) -> dict[str, Tensor]:
         """Everything the networks may see, by name (``observation.py``), each (n, size) float64: the truth."""
         rows = torch.arange(self.num_environments) if ids is None else ids
-        orientation = self._object_orientation(rows)
-        goal = self.goal[rows]
-        qvel = self.physics.qvel[rows]
+        qvel, sites = self.physics.qvel[rows], self.physics.site_position[rows]
         at = self._scene.object_dof
-        # MuJoCo keeps a free body's angular velocity in its own frame; networks see the world's.
-        spin = rotation.rotate(orientation, qvel[:, at + 3 : at + 6])
-        if self._task.angular_velocity == "quaternion":
-            spin = observation.angular_velocity_quaternion(spin, self.control_period_s)
-        sites = self.physics.site_position[rows]
-        left = 1.0 - self.goal_steps[rows].to(torch.float64) / self._timeout_steps
-        return {
-            "fingertip_positions": observation.fingertips_in_frame(sites[:, self._tips], sites[:, self._base]),
-            "object_position": self._object_position(rows) - self._spawn,
-            "object_orientation": rotation.canonical(orientation),
-            "target_orientation": rotation.canonical(goal),
-            "relative_target_orientation": rotation.difference(goal, orientation),
-            "joint_angles": self.physics.qpos[rows][:, self._joints],
-            "joint_velocities": qvel[:, self._joint_dofs],
-            "object_velocity": qvel[:, at : at + 3],
-            "object_angular_velocity": spin,
-            "action_average": self._average.value[rows],
-            "previous_action": self._previous_action[rows],
-            "time_left": left[:, None],
-        }
+        sensed = observation.Sensed(
+            tips=sites[:, self._tips],
+            base=sites[:, self._base],
+            joint_angles=self.physics.qpos[rows][:, self._joints],
+            joint_velocities=qvel[:, self._joint_dofs],
+            object_position=self._object_position(rows),
+            object_orientation=self._object_orientation(rows),
+            object_velocity=qvel[:, at : at + 3],
+            # MuJoCo keeps a free body's angular velocity in its own frame.
+            object_spin=qvel[:, at + 3 : at + 6],
+        )
+        remembered = observation.Remembered(
+            goal=self.goal[rows],
+            time_left=1.0 - self.goal_steps[rows].to(torch.float64) / self._limits.steps_per_goal,
+            action_average=self._average.value[rows],
+            previous_action=self._previous_action[rows],
+        )
+        return observation.name_all(sensed, remembered, self._spawn, self._task.angular_velocity, self.control_period_s)
 
     def perceive(self, truth: dict[str, Tensor], ids: Tensor | None = None) -> dict[str, Tensor]:
         """What the policy sees in place of the truth: noisy readings, and the last ones where markers are hidden.

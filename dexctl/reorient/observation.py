@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -26,6 +27,71 @@ _SIZES = {
     "previous_action": 20,
     "time_left": 1,
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Sensed:
+    """What is measured of N hands and their objects, in simulation or on a robot; all float64.
+
+    Attributes:
+        tips: (N, 5, 3) markers of the fingertips; base: (N, 3, 3) of the hand's base; m, world frame.
+        joint_angles, joint_velocities: (N, 24) rad, rad/s.
+        object_position: (N, 3) m, world frame; object_orientation: (N, 4).
+        object_velocity: (N, 3) m/s, world frame; object_spin: (N, 3) rad/s, in the object's own frame.
+    """
+
+    tips: Tensor
+    base: Tensor
+    joint_angles: Tensor
+    joint_velocities: Tensor
+    object_position: Tensor
+    object_orientation: Tensor
+    object_velocity: Tensor
+    object_spin: Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Remembered:
+    """What the controller of N hands knows without a sensor.
+
+    Attributes:
+        goal: (N, 4) orientation asked for; time_left: (N,) share of the time for it.
+        action_average, previous_action: (N, A).
+    """
+
+    goal: Tensor
+    time_left: Tensor
+    action_average: Tensor
+    previous_action: Tensor
+
+
+def name_all(
+    sensed: Sensed, remembered: Remembered, spawn_m: Tensor, angular_velocity: str, period_s: float
+) -> dict[str, Tensor]:
+    """Everything that a network may see, by name, each (N, size) float64.
+
+    Args:
+        spawn_m: (3,) what the object's position is told from.
+        angular_velocity: ``quaternion`` or ``vector``, see ``schema.Task``.
+        period_s: of a control step.
+    """
+    spin = rotation.rotate(sensed.object_orientation, sensed.object_spin)
+    if angular_velocity == "quaternion":
+        spin = angular_velocity_quaternion(spin, period_s)
+    return {
+        "fingertip_positions": fingertips_in_frame(sensed.tips, sensed.base),
+        "object_position": sensed.object_position - spawn_m,
+        "object_orientation": rotation.canonical(sensed.object_orientation),
+        "target_orientation": rotation.canonical(remembered.goal),
+        "relative_target_orientation": rotation.difference(remembered.goal, sensed.object_orientation),
+        "joint_angles": sensed.joint_angles,
+        "joint_velocities": sensed.joint_velocities,
+        "object_velocity": sensed.object_velocity,
+        "object_angular_velocity": spin,
+        "action_average": remembered.action_average,
+        "previous_action": remembered.previous_action,
+        "time_left": remembered.time_left[:, None],
+    }
 
 
 def size(name: str, angular_velocity: str = "quaternion") -> int:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dexctl import randomness
 from dexctl.physics.cpu import CpuPhysics
+from dexctl.policy import choosing
 from dexctl.policy.actor import Actor
 from dexctl.profile import schema
 from dexctl.reorient.environment import End, Environment
@@ -19,7 +20,6 @@ from dexctl.rollout.segment import Arrays, empty_segment, segment_layout
 from dexctl.scene.build import build_scene
 
 _EPISODE = randomness.stream("rollout.episode")
-_SAMPLE = randomness.stream("policy.sample")
 
 
 @dataclasses.dataclass
@@ -34,8 +34,7 @@ class Clocks:
 def sampling_noise(env: Environment, ids: Tensor | None = None) -> Tensor:
     """The uniform numbers (n, A) that this step's actions are drawn with, from each episode's own key."""
     rows = slice(None) if ids is None else ids
-    key = randomness.derive(env.key[rows], _SAMPLE, env.steps[rows])
-    return randomness.uniform(key, env.num_actuators, torch.float32)
+    return choosing.sampling_noise(env.key[rows], env.steps[rows], env.num_actuators)
 
 
 class Collector:
