@@ -28,6 +28,13 @@ COMMANDS = {
         "Generate experience with the newest policy and send it to an optimizer.",
     ),
     "optimize": Entry("dexctl.commands.optimize:optimize", "Train a policy by PPO; the same command again resumes."),
+    "status": Entry(
+        "dexctl.commands.status:status", "Tell who works for an optimizer: host, rate, staleness, last seen."
+    ),
+    "train-vision": Entry(
+        "dexctl.commands.train_vision:train_vision",
+        "Train the pose estimator on rendered pictures; the same command again resumes.",
+    ),
     "evaluate": Entry(
         "dexctl.commands.evaluate:evaluate",
         "Score policies by the goals they reach in a row until a drop, 80 s for one, or 50.",

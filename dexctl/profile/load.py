@@ -100,6 +100,21 @@ def load(name: str, settings: Sequence[str] = (), environment: Mapping[str, str]
     return Loaded(profile, name, origins, digest(profile))
 
 
+def resolved(profile: Profile, settings: Sequence[str], origin: str) -> Loaded:
+    """A profile that was already resolved, a dataset's say, with settings laid over it as ``load`` does.
+
+    Args:
+        origin: where the profile came from.
+
+    Raises:
+        ProfileError: a setting is wrong.
+    """
+    adjusted = adjust(profile, settings, origin)
+    changed = {".".join(key) for key in _with_settings({}, settings, None)}
+    origins = {key: OPTION if key in changed else origin for key in map(".".join, _dotted(_builtins(adjusted)))}
+    return Loaded(adjusted, origin, origins, digest(adjusted))
+
+
 def adjust(profile: Profile, settings: Sequence[str], origin: str) -> Profile:
     """Lays settings, and the environment's, over a profile that was already resolved, a checkpoint's say.
 

@@ -47,6 +47,8 @@ class VisionTraining(Table, frozen=True, kw_only=True):
         halve_batches: after so many batches the learning rate is half.
         weight_decay: added to the gradient of each kernel, times the kernel; biases have none.
         rotation_weight: of the rotation's error beside the position's, whose targets have deviation 1.
+        landmark_weight: of the error of the landmarks (``vision/landmarks.py``) in each picture; 0 tells the towers
+            nothing of what to look for.
         normalize: each picture, or each of its color channels, to mean 0 and deviation 1.
         shift_px: pictures are moved by up to so many pixels each way, anew each time they are seen.
         measure_batches: batches between two measurements on pictures that are not learned from.
@@ -58,6 +60,7 @@ class VisionTraining(Table, frozen=True, kw_only=True):
     halve_batches: PositiveCount
     weight_decay: NonNegative
     rotation_weight: Positive
+    landmark_weight: NonNegative
     normalize: Literal["picture", "channel"]
     shift_px: Annotated[int, Meta(ge=0)]
     measure_batches: PositiveCount
