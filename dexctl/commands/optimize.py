@@ -20,6 +20,9 @@ def optimize(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Rollout workers to start here; by default the profile's run.workers.")
     ] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Optimizer processes to start here, which learn together; torchrun may, too.")
+    ] = 1,
     minutes: Annotated[
         float | None, typer.Option(min=0.0, help="Stop after so many minutes; by default never.")
     ] = None,
@@ -60,12 +63,17 @@ def optimize(
 
     With --workers N it starts N rollout workers on this machine, restarts one that dies and ends
     them all; others may connect to the endpoint that it prints. Ctrl-C leaves a checkpoint.
+
+    Several processes share each batch and learn what one would. Each binds an endpoint of its own,
+    on ports counted up from --bind's; workers choose one, and another when it is gone.
     """
     from dexctl.console.output import Output
     from dexctl.console.run_folder import RunFolder, check_run_folder
+    from dexctl.console.training_plan import Plan, place
     from dexctl.errors import UsageError
     from dexctl.profile.load import load
 
+    mine = place(processes)
     loaded = load(profile, settings or ())
     count = loaded.profile.run.workers if workers is None else workers
     if sync and not count:
@@ -83,21 +91,26 @@ def optimize(
     if dry_run:
         check_run_folder(run, loaded)
         return
+    plan = Plan(
+        workers=count,
+        worker_options=options,
+        sync=sync,
+        bind=bind,
+        keys=keys,
+        insecure=insecure,
+        endpoint_file=endpoint_file,
+        start_from=start_from,
+        seconds=None if minutes is None else 60.0 * minutes,
+        steps=steps,
+        tensorboard=tensorboard,
+    )
+    if mine.rank:
+        from dexctl.console.peer_session import learn_along
+
+        learn_along(loaded, plan, mine, run)
+        return
     # The folder first: what follows takes seconds to import.
     with RunFolder(run, loaded, fresh) as folder:
-        from dexctl.console.training_session import Plan, Session
+        from dexctl.console.training_session import Session
 
-        plan = Plan(
-            workers=count,
-            worker_options=options,
-            sync=sync,
-            bind=bind,
-            keys=keys,
-            insecure=insecure,
-            endpoint_file=endpoint_file,
-            start_from=start_from,
-            seconds=None if minutes is None else 60.0 * minutes,
-            steps=steps,
-            tensorboard=tensorboard,
-        )
-        Session(folder, loaded, plan, Output(json, quiet)).train()
+        Session(folder, loaded, plan, mine, Output(json, quiet)).train()

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from dexctl.console import messages
+from dexctl.console.output import Table as Rows
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -41,13 +42,18 @@ class Progress:
         self._next_line_s = clock()
         self._live: Live | None = None
         self._values: dict[str, Value] = {}
+        self._rows: Rows | None = None
 
-    def update(self, values: Mapping[str, Value]) -> None:
+    def update(self, values: Mapping[str, Value], rows: Rows | None = None) -> None:
         """Takes newer values by label, such as ``steps/s``; labels not named keep theirs.
 
         Numbers are written with four digits. The first call prints its line at once.
+
+        Args:
+            rows: to stand below them in the panel, in place of those before; not in plain lines.
         """
         self._values |= values
+        self._rows = rows or self._rows
         if self._quiet:
             return
         if self._live:
@@ -80,6 +86,7 @@ class Progress:
         return live
 
     def _panel(self) -> Panel:
+        from rich.console import Group
         from rich.panel import Panel
         from rich.table import Table
         from rich.text import Text
@@ -87,7 +94,9 @@ class Progress:
         table = Table.grid(padding=(0, 2))
         for label, value in self._values.items():
             table.add_row(Text(label), Text(shown(value), justify="right"))
-        return Panel(table, title=Text(messages.printable(self._title)), expand=False)
+        lines = self._rows.lines() if self._rows and self._rows.rows else []
+        content = Group(table, Text("\n".join(["", *lines]), no_wrap=True)) if lines else table
+        return Panel(content, title=Text(messages.printable(self._title)), expand=False)
 
 
 def shown(value: Value) -> str:

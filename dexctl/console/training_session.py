@@ -1,21 +1,26 @@
-"""One training command from start to end: run folder, events, endpoint, local workers, checkpoints."""
+"""The first, and mostly only, optimizer process: run folder, events, endpoint, local workers, checkpoints."""
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import time
-from pathlib import Path
 from typing import Any
+
+import msgspec
 
 import dexctl
 from dexctl.console import messages
 from dexctl.console.events import Events
 from dexctl.console.notify import notify_ready, write_endpoint_file
+from dexctl.console.optimizer_parts import bound, local_workers, share_cores
+from dexctl.console.optimizer_processes import company
 from dexctl.console.output import Output
 from dexctl.console.progress import Progress, shown_duration
 from dexctl.console.run_folder import RunFolder
 from dexctl.console.signals import Signals
 from dexctl.console.tensorboard import Board
+from dexctl.console.training_plan import Place, Plan
+from dexctl.console.worker_table import table
 from dexctl.errors import DataError, DexctlError
 from dexctl.evaluate.curve import draw_curve
 from dexctl.policy import checkpoint
@@ -23,49 +28,26 @@ from dexctl.ppo.learner import Learner
 from dexctl.ppo.training import Training
 from dexctl.profile.load import Loaded
 from dexctl.reorient.action import num_actuators
-from dexctl.rollout.local_workers import LocalWorkers
-from dexctl.rollout.segment import segment_layout
-from dexctl.wire.keys import ServerKeys
-from dexctl.wire.optimizer import OptimizerEndpoint
 
 # A signal ends the wait, and so does experience; this bounds how late a dead worker is noticed.
 _TURN_S = 1.0
+_WORKERS_SHOWN = 16
 CURVE = "learning.png"
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What a training command was asked for.
-
-    Attributes:
-        workers: to start on this machine; worker_options: more of their command line.
-        seconds, steps: when to stop, None for never.
-        start_from: a run or checkpoint whose networks a new run begins with.
-    """
-
-    workers: int
-    worker_options: tuple[str, ...]
-    sync: bool
-    bind: str
-    keys: ServerKeys | None
-    insecure: bool
-    endpoint_file: Path | None
-    start_from: Path | None
-    seconds: float | None
-    steps: int | None
-    tensorboard: bool
 
 
 class Session:
     """Trains in a run folder until a limit, or a signal, and always leaves a checkpoint."""
 
-    def __init__(self, folder: RunFolder, loaded: Loaded, plan: Plan, output: Output) -> None:
+    def __init__(self, folder: RunFolder, loaded: Loaded, plan: Plan, place: Place, output: Output) -> None:
         """Makes the learner, from the run's newest checkpoint where there is one."""
+        share_cores(place)
+        self._place = place
         self._folder, self._loaded, self._plan, self._output = folder, loaded, plan, output
         self._profile = loaded.profile
         self._learner = Learner(self._profile, num_actuators(self._profile), self._profile.run.seed)
         self._seconds_before = 0.0
         self._warnings: list[str] = []
+        self._training: Training | None = None
         self._board = Board(folder.path) if plan.tensorboard else None
         self._restore()
         self._started = self._saved_at = time.monotonic()
@@ -123,41 +105,36 @@ class Session:
         self._output.made(folder.path)
 
     def _serve(self, events: Events, signals: Signals, progress: Progress) -> None:
-        plan, profile = self._plan, self._profile
-        layout = segment_layout(profile, self._learner.actor.num_actuators)
-        with OptimizerEndpoint(
-            plan.bind,
-            self._loaded.profile_json(),
-            self._loaded.digest,
-            layout,
-            profile.wire,
-            profile.run.seed,
-            plan.keys,
-            plan.insecure,
-        ) as endpoint:
-            training = Training(
-                self._learner, endpoint, self._listener(events, progress), plan.workers if plan.sync else 0
-            )
-            events.emit("listening", endpoint=endpoint.endpoint)
+        plan, place, run = self._plan, self._place, self._folder.path
+        with (
+            bound(self._loaded, plan, place) as endpoint,
+            company(place, endpoint.endpoint, run / "processes", signals) as all_of_us,
+        ):
+            self._learner.join(all_of_us.learning)
+            sync_workers = place.sync_workers(plan.workers) if plan.sync else None
+            emit = self._listener(events, progress)
+            training = Training(self._learner, endpoint, emit, sync_workers, all_of_us.meeting)
+            self._training = training
+            for one in all_of_us.endpoints:
+                events.emit("listening", endpoint=one)
             if plan.endpoint_file is not None:
-                write_endpoint_file(plan.endpoint_file, endpoint.endpoint)
-            options = [*plan.worker_options, "--dumps", str(self._folder.path / "failures")]
-            if plan.sync:
-                options += ["--segments-per-version", str(training.segments_per_version)]
-            with LocalWorkers(plan.workers, endpoint.endpoint, self._folder.path / "workers", options) as workers:
+                write_endpoint_file(plan.endpoint_file, "\n".join(all_of_us.endpoints))
+            with contextlib.closing(training), local_workers(plan, place, all_of_us, training, run) as workers:
                 events.emit(
                     "ready", endpoint=endpoint.endpoint, resumed=self._folder.resumed, steps=self._learner.steps
                 )
                 notify_ready()
-                while signals.stopped_by is None and not self._enough():
-                    training.turn(_TURN_S, signals.fileno(), lambda: signals.stopped_by is not None)
+                while not training.ended(signals.stopped_by is not None or self._enough()):
+                    updated = training.turn(_TURN_S, signals.fileno(), lambda: signals.stopped_by is not None)
                     signals.drain()
                     if signals.take_status_request():
                         self._tell_status(events, training)
                     for index, status in workers.tend():
                         self._warn(events, f"local worker {index} ended with status {status}; starting it again")
-                    if self._saved_s_ago > profile.run.checkpoint_s:
+                    # Between updates: in one, networks and moments do not fit together.
+                    if updated and self._saved_s_ago > self._profile.run.checkpoint_s:
                         self._save(events)
+                training.finish()
                 endpoint.dismiss("the training is over")
 
     def _enough(self) -> bool:
@@ -169,7 +146,8 @@ class Session:
         def emit(event: str, /, **fields: Any) -> None:
             if event == "iteration":
                 fields["elapsed_s"] = self._seconds_before + self._elapsed_s
-                progress.update(self._shown(fields))
+                workers = self._training.workers() if self._training else []
+                progress.update(self._shown(fields), table(workers[:_WORKERS_SHOWN], ""))
                 if self._board:
                     self._board.write(fields)
             elif event == "warning":
@@ -207,7 +185,7 @@ class Session:
         return min(left) if left else None
 
     def _tell_status(self, events: Events, training: Training) -> None:
-        workers = [dataclasses.asdict(view) for view in training.endpoint.workers()]
+        workers = msgspec.to_builtins(training.workers())
         events.emit("status", steps=self._learner.steps, version=self._learner.version, workers=workers)
 
     def _warn(self, events: Events, message: str) -> None:

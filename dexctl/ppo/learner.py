@@ -59,14 +59,14 @@ class Gathered:
 class Learner:
     """Actor, critic and their optimizer; experience in, updates out.
 
-    With peers every process gathers its own experience, and ``share``, ``learn_scale`` and ``learn``
+    With peers every process gathers its own experience, and ``join``, ``learn_scale`` and ``learn``
     are called by all of them: networks and statistics are the same everywhere, and an update is
     the one that a single process would have made of everybody's experience, in the order of ranks.
     """
 
-    def __init__(self, profile: schema.Profile, num_actuators: int, seed: int, peers: Peers | None = None) -> None:
+    def __init__(self, profile: schema.Profile, num_actuators: int, seed: int) -> None:
         self.profile = profile
-        self.peers: Peers = peers or Alone()
+        self.peers: Peers = Alone()
         self.actor = Actor(profile, num_actuators, seed)
         self.critic = Critic(profile, seed + 1)
         self.value_scale = RunningNormalization(1, profile.policy.clip_std)
@@ -304,8 +304,9 @@ class Learner:
         progress = saved.header.progress
         self._go_on(saved.module("adam."), progress.version, progress.steps, progress.learning_rate)
 
-    def share(self) -> None:
-        """Makes every process continue as the first one would."""
+    def join(self, peers: Peers) -> None:
+        """Learns with others from now on; all go on as the first one would."""
+        self.peers = peers
         done = self.peers.handed_round(msgspec.json.encode((self.version, self.steps, self.learning_rate)))
         tensors = self.peers.handed_round(safetensors.torch.save(self.state()))
         if self.peers.rank == 0:

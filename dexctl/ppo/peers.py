@@ -95,32 +95,19 @@ class Alone:
 
 
 class Group:
-    """Processes joined by ``torch.distributed``: gloo for what lies in memory, NCCL for what lies on a GPU.
+    """Processes joined by ``torch.distributed``: gloo for what lies in memory, NCCL for what lies on a GPU."""
 
-    Gradients have a group of their own, so that an update may run in a thread while the processes
-    go on agreeing on what comes next.
-    """
-
-    def __init__(self, store: Store, rank: int, count: int) -> None:
-        """Waits for all of them.
-
-        Args:
-            store: where the processes find one another.
-
-        Raises:
-            TemporaryError: one of them does not come.
-        """
+    def __init__(self, rank: int, count: int, group: ProcessGroup | None) -> None:
+        """Wraps a group of ``torch.distributed``, None for that of all processes."""
         self.rank, self.count = rank, count
-        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-        with _all_there():
-            dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
-            learning = dist.new_group(timeout=PATIENCE)
-        assert isinstance(learning, ProcessGroup)
-        self._learning = learning
+        self._group = group
 
-    def close(self) -> None:
-        """Leaves the group."""
-        dist.destroy_process_group()
+    def again(self) -> Group:
+        """The same processes over connections of their own, for another thread."""
+        with _all_there():
+            group = dist.new_group(timeout=PATIENCE)
+        assert isinstance(group, ProcessGroup)
+        return Group(self.rank, self.count, group)
 
     def counts(self, mine: int) -> list[int]:
         """A number of each process, by rank."""
@@ -130,7 +117,7 @@ class Group:
         """Sums over the processes, element by element."""
         summed = numbers.clone()
         with _all_there():
-            dist.all_reduce(summed)
+            dist.all_reduce(summed, group=self._group)
         return summed
 
     def moments(self, parts: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
@@ -141,7 +128,7 @@ class Group:
             rows.append(torch.stack((torch.tensor(float(part.numel())).double(), wide.sum(), wide.square().sum())))
         sums = torch.stack(rows)
         with _all_there():
-            dist.all_reduce(sums, group=self._learning)
+            dist.all_reduce(sums, group=self._group)
         mean = sums[:, 1] / sums[:, 0]
         std = (sums[:, 2] / sums[:, 0] - mean.square()).clamp_min(0.0).sqrt()
         return list(zip(mean.float().unbind(), std.float().unbind(), strict=True))
@@ -152,7 +139,7 @@ class Group:
         for seen in statistics:
             own.merge(*seen)
         row = torch.cat((own.count.unsqueeze(0), own.mean.double(), own.variance.double()))
-        parts = [part.split((1, size, size)) for part in self._gathered(row, self._learning)]
+        parts = [part.split((1, size, size)) for part in self._gathered(row)]
         return [
             Statistics(mean.float(), variance.float(), float(count)) for count, mean, variance in parts if count > 0
         ]
@@ -163,7 +150,7 @@ class Group:
         flag = pieces[0].new_full((1,), float(stop))
         flat = torch.cat([piece.flatten() for piece in (*pieces, flag)])
         with _all_there():
-            dist.all_reduce(flat, group=self._learning)
+            dist.all_reduce(flat, group=self._group)
         *sums, stops = flat.split([piece.numel() for piece in (*pieces, flag)])
         for parameter, piece in zip(parameters, sums, strict=True):
             parameter.grad = piece.view_as(parameter)
@@ -173,9 +160,9 @@ class Group:
         """The content of rank 0, everywhere."""
         size = torch.tensor([len(content)])
         with _all_there():
-            dist.broadcast(size, 0)
+            dist.broadcast(size, 0, group=self._group)
             block = _block(content, int(size)) if self.rank == 0 else torch.empty(int(size), dtype=torch.uint8)
-            dist.broadcast(block, 0)
+            dist.broadcast(block, 0, group=self._group)
         return block.numpy().tobytes()
 
     def collected(self, content: bytes) -> list[bytes]:
@@ -184,11 +171,30 @@ class Group:
         blocks = self._gathered(_block(content, max(sizes)))
         return [block.numpy().tobytes()[:size] for block, size in zip(blocks, sizes, strict=True)]
 
-    def _gathered(self, numbers: Tensor, group: ProcessGroup | None = None) -> list[Tensor]:
+    def _gathered(self, numbers: Tensor) -> list[Tensor]:
         gathered = [torch.empty_like(numbers) for _ in range(self.count)]
         with _all_there():
-            dist.all_gather(gathered, numbers, group=group)
+            dist.all_gather(gathered, numbers, group=self._group)
         return gathered
+
+
+@contextlib.contextmanager
+def joined(store: Store, rank: int, count: int) -> Iterator[Group]:
+    """Waits for all processes and is one of them.
+
+    Args:
+        store: where they find one another.
+
+    Raises:
+        TemporaryError: one of them does not come.
+    """
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    with _all_there():
+        dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
+    try:
+        yield Group(rank, count, None)
+    finally:
+        dist.destroy_process_group()
 
 
 def _block(content: bytes, size: int) -> Tensor:

@@ -1,26 +1,33 @@
-"""The optimizer's loop: experience in, updates, parameters out (Figure 5, one process)."""
+"""The optimizer's loop: experience in, updates, parameters out (Figure 5).
+
+Segments are staged while an update runs in a thread of its own: one batch is learned from, the
+next one filled. Synchronous training does one after the other, and so repeats exactly.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import numpy as np
+import msgspec
+import torch
 
 from dexctl.policy.weights import to_arrays
 from dexctl.ppo.learner import Learner, Update
-from dexctl.reorient.environment import End
-from dexctl.wire.arrivals import Joined, Lost, Refused, Segment
+from dexctl.ppo.peers import Alone, Peers
+from dexctl.ppo.window import Figures, Window
+from dexctl.wire.arrivals import Arrival, Joined, Lost, Refused, Segment
+from dexctl.wire.messages import WorkerView
 from dexctl.wire.optimizer import OptimizerEndpoint
 
-# Goals in a row are averaged over so many of the newest episodes.
-_EPISODES_SHOWN = 400
-_SECONDS_PER_YEAR = 365.25 * 24 * 3600
 # How long without any worker before people are told, and told again.
 _LONELY_S = 60.0
+# How often several processes agree on what comes next, at least.
+_AGREE_S = 0.05
 
 
 class Emit(Protocol):
@@ -31,28 +38,50 @@ class Emit(Protocol):
         ...
 
 
-@dataclasses.dataclass
-class _Window:
-    """What arrived since the last update."""
+class _Running(threading.Thread):
+    """An update that runs; ``done`` is called when it is over."""
 
-    started: float
-    stale: list[int] = dataclasses.field(default_factory=list)
-    dropped: int = 0
-    waited_s: float = 0.0
-    taken_s: float = 0.0
-    reward: list[float] = dataclasses.field(default_factory=list)
-    reports: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    def __init__(self, window: Window, learn: Callable[[], Update], done: Callable[[], None]) -> None:
+        super().__init__(name="dexctl-learn", daemon=True)
+        self.window = window
+        self._learn, self._done = learn, done
+        self._update: Update | None = None
+        self._error: BaseException | None = None
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        """Learns."""
+        try:
+            self._update = self._learn()
+        except BaseException as error:
+            self._error = error
+        finally:
+            self.over.set()
+            self._done()
+
+    def result(self) -> Update:
+        """Waits for the update; raises what ended it."""
+        self.over.wait()
+        if self._error:
+            raise self._error
+        assert self._update is not None
+        return self._update
 
 
 class Training:
-    """Takes segments from an endpoint, updates a learner, publishes what it learned."""
+    """Takes segments from an endpoint, updates a learner, publishes what it learned.
+
+    With peers every process has a training of its own, and ``ended``, ``turn`` and
+    ``finish`` are called by all of them in the same order. Events reach the first one's ``emit``.
+    """
 
     def __init__(
         self,
         learner: Learner,
         endpoint: OptimizerEndpoint,
         emit: Emit,
-        sync_workers: int = 0,
+        sync_workers: int | None = None,
+        peers: Peers | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Publishes the learner's policy at once.
@@ -60,26 +89,40 @@ class Training:
         Args:
             emit: takes the events of training (dexctl-events(5)).
             sync_workers: wait for this many workers' segments of the same version, in order, so that
-                a run repeats exactly; 0 takes what comes, as the paper does.
+                a run repeats exactly; None takes what comes, as the paper does.
+            peers: the learner's, over connections of their own.
         """
         self.learner, self.endpoint = learner, endpoint
         self.num_workers = 0
         self._emit, self._clock = emit, clock
         self._sync_workers = sync_workers
+        self._peers: Peers = peers or Alone()
+        self._all_sync_workers = sum(self._peers.counts(sync_workers or 0))
         self._held: dict[int, deque[Segment]] = {}
-        self._goals: deque[int] = deque(maxlen=_EPISODES_SHOWN)
-        self._ends: deque[int] = deque(maxlen=_EPISODES_SHOWN)
-        self._control_period_s = learner.profile.physics.timestep_s * learner.profile.physics.substeps
-        self._window = _Window(clock())
-        self._lonely_since = clock()
+        physics = learner.profile.physics
+        self._figures = Figures(physics.timestep_s * physics.substeps)
+        self._window = Window()
+        self._running: _Running | None = None
+        self._stopping = False
+        self._told: list[tuple[str, dict[str, Any]]] = []
+        self._elsewhere: list[WorkerView] = []
+        self._updated_s = self._lonely_since = clock()
         self._publish()
 
     @property
     def segments_per_version(self) -> int:
         """Segments that each of the synchronous workers sends of one version."""
         rollout, ppo = self.learner.profile.rollout, self.learner.profile.ppo
-        steps = rollout.environments * rollout.segment_steps * max(1, self._sync_workers)
+        steps = rollout.environments * rollout.segment_steps * max(1, self._all_sync_workers)
         return -(-ppo.batch_steps // steps)
+
+    def workers(self) -> list[WorkerView]:
+        """Living workers: of this process now, of others at the last update."""
+        return self.endpoint.workers() + self._elsewhere
+
+    def ended(self, wanted: bool) -> bool:
+        """Whether any process wants to end."""
+        return bool(self._peers.total(torch.tensor([int(wanted)]))[0])
 
     def turn(self, timeout_s: float, wakeup_fd: int | None = None, stop: Callable[[], bool] = lambda: False) -> bool:
         """Waits for experience, takes it, and updates when there is enough.
@@ -89,49 +132,87 @@ class Training:
             stop: asked between minibatches; when true, the update ends early.
 
         Returns:
-            Whether an update was made.
+            Whether an update is over: until the next turn nothing changes the learner.
         """
+        self._listen(timeout_s if self._peers.count == 1 else min(timeout_s, _AGREE_S), wakeup_fd)
+        mine = {
+            "gathered": self.learner.gathered_steps,
+            "ready": self._has_all_held(),
+            "learning": self._running is not None and not self._running.over.is_set(),
+            "waiting": self.learner.waits_for_scale,
+            "told": len(self._told),
+            "workers": self.num_workers,
+        }
+        totals = self._peers.total(torch.tensor([int(value) for value in mine.values()])).tolist()
+        all_have = dict(zip(mine, totals, strict=True))
+        if all_have["told"]:
+            self._pass_on()
+        self._complain_of_loneliness(all_have["workers"])
+        if all_have["waiting"]:
+            self.learner.learn_scale()
+        if self._running:
+            return not all_have["learning"] and self._conclude(self._running)
+        if self._sync_workers is None:
+            if all_have["gathered"] >= self.learner.profile.ppo.batch_steps:
+                self._running = self._begin(stop)
+                self._running.start()
+            return False
+        return all_have["ready"] == self._peers.count and self._update_synchronously(stop)
+
+    def finish(self) -> None:
+        """Ends a running update at its next minibatch, and tells of it."""
+        self._stopping = True
+        if self._running:
+            self._conclude(self._running)
+
+    def close(self) -> None:
+        """Ends a running update; nothing changes the learner any more."""
+        self._stopping = True
+        if self._running:
+            self._running.over.wait()
+
+    def _listen(self, timeout_s: float, wakeup_fd: int | None) -> None:
         before = self._clock()
+        share = self.learner.profile.ppo.batch_steps // self._peers.count
+        if self._running and self.learner.gathered_steps >= share:
+            # The next batch is full: workers wait for their credits.
+            self._running.over.wait(timeout_s)
+            self._window.waited_s += self._clock() - before
+            return
         arrivals = self.endpoint.receive(timeout_s, wakeup_fd)
         now = self._clock()
         self._window.waited_s += now - before
         for arrival in arrivals:
-            match arrival:
-                case Segment():
-                    self._receive(arrival)
-                case Joined():
-                    self.num_workers += 1
-                    self.learner.forget(arrival.worker)
-                    self._emit(
-                        "worker_joined", worker=arrival.worker, name=arrival.name, host=arrival.host, pid=arrival.pid
-                    )
-                case Lost():
-                    self.num_workers -= 1
-                    # A segment that is never acknowledged keeps its credit for ever.
-                    for segment in self._held.pop(arrival.worker, ()):
-                        self.endpoint.acknowledge(segment)
-                    self._emit("worker_lost", worker=arrival.worker, name=arrival.name, reason=arrival.reason)
-                case Refused():
-                    self._emit("warning", message=f"refused {arrival.peer}: {arrival.reason}", count=arrival.count)
-                case _:
-                    pass
+            self._take_in(arrival)
         self._window.taken_s += self._clock() - now
-        self._complain_of_loneliness(now)
-        if not self._ready():
-            return False
-        before = self.learner.steps
-        self._update(stop)
-        return self.learner.steps > before
+
+    def _take_in(self, arrival: Arrival) -> None:
+        match arrival:
+            case Segment():
+                self._receive(arrival)
+            case Joined():
+                self.num_workers += 1
+                self.learner.forget(arrival.worker)
+                self._tell("worker_joined", **dataclasses.asdict(arrival))
+            case Lost():
+                self.num_workers -= 1
+                # A segment that is never acknowledged keeps its credit for ever.
+                for segment in self._held.pop(arrival.worker, ()):
+                    self.endpoint.acknowledge(segment)
+                self._tell("worker_lost", **dataclasses.asdict(arrival))
+            case Refused():
+                self._tell("warning", message=f"refused {arrival.peer}: {arrival.reason}", count=arrival.count)
+            case _:
+                pass
 
     def _receive(self, segment: Segment) -> None:
-        if self._sync_workers:
-            if segment.header.version == self.learner.version:
-                self._held.setdefault(segment.worker, deque()).append(segment)
-                return
+        if self._sync_workers is None:
+            self._take(segment)
+        elif segment.header.version == self.learner.version:
+            self._held.setdefault(segment.worker, deque()).append(segment)
+        else:
             self.endpoint.acknowledge(segment)
             self._window.dropped += 1
-            return
-        self._take(segment)
 
     def _take(self, segment: Segment) -> None:
         stale = self.learner.version - segment.header.version
@@ -139,77 +220,76 @@ class Training:
             self._window.dropped += 1
             self.learner.forget(segment.worker)
         else:
-            self._window.stale.append(stale)
-            self._window.reports.append(dict(segment.header.report))
-            self._window.reward.append(float(segment.arrays["reward"].mean()))
-            end = segment.arrays["end"]
-            self._goals.extend(segment.arrays["goals"][end > 0].tolist())
-            self._ends.extend(end[end > 0].tolist())
+            self._window.take(stale, segment.header.report, segment.arrays)
             self.learner.add(segment.arrays, segment.worker)
         self.endpoint.acknowledge(segment)
 
-    def _ready(self) -> bool:
-        if not self._sync_workers:
-            return self.learner.ready
-        wanted = self.segments_per_version
-        if len(self._held) < self._sync_workers or any(len(held) < wanted for held in self._held.values()):
+    def _has_all_held(self) -> bool:
+        if self._sync_workers is None:
             return False
-        for worker in sorted(self._held)[: self._sync_workers]:
-            for _ in range(wanted):
-                self._take(self._held[worker].popleft())
-        return True
+        enough = [len(held) >= self.segments_per_version for held in self._held.values()]
+        return len(enough) >= self._sync_workers and all(enough)
 
-    def _update(self, stop: Callable[[], bool]) -> None:
-        if not self.learner.gathered_steps:
+    def _update_synchronously(self, stop: Callable[[], bool]) -> bool:
+        for worker in sorted(self._held)[: self._sync_workers]:
+            for _ in range(self.segments_per_version):
+                self._take(self._held[worker].popleft())
+        if not self.learner.knows_scale:
+            self.learner.learn_scale()
+        if not sum(self._peers.counts(self.learner.gathered_steps)):
             # No episode has ended yet: synchronous workers go on with the same policy.
             self.learner.version += 1
             self._publish()
-            return
-        window = self._window
-        update = self.learner.update(stop)
+            return False
+        running = self._begin(stop)
+        running.run()
+        return self._conclude(running)
+
+    def _begin(self, stop: Callable[[], bool]) -> _Running:
+        gathered, window = self.learner.take(), self._window
+        self._window = Window()
+        return _Running(
+            window, lambda: self.learner.learn(gathered, lambda: self._stopping or stop()), self.endpoint.wake
+        )
+
+    def _conclude(self, running: _Running) -> bool:
+        self._running = None
+        update = running.result()
+        self.learner.settle()
         self._publish()
         now = self._clock()
-        self._emit("iteration", **self._figures(window, update, now - window.started))
-        self._window = _Window(now)
+        running.window.workers = self.endpoint.workers()
+        windows = [
+            msgspec.json.decode(content, type=Window)
+            for content in self._peers.collected(msgspec.json.encode(running.window))
+        ]
+        self._elsewhere = [worker for window in windows[1:] for worker in window.workers]
+        if self._peers.rank == 0:
+            learner, elapsed_s = self.learner, now - self._updated_s
+            self._emit("iteration", **self._figures.of(windows, update, learner.version, learner.steps, elapsed_s))
+        self._updated_s = now
+        return True
 
     def _publish(self) -> None:
         self.endpoint.publish(self.learner.version, to_arrays(self.learner.actor))
 
-    def _figures(self, window: _Window, update: Update, elapsed_s: float) -> dict[str, Any]:
-        drops = sum(end == End.DROP for end in self._ends)
-        totals: dict[str, float] = {}
-        for report in window.reports:
-            for name, value in report.items():
-                totals[name] = totals.get(name, 0.0) + value
-        total_s = totals.get("total_s", 0.0) or 1.0
-        return {
-            "version": self.learner.version,
-            "steps": self.learner.steps,
-            "simulated_years": self.learner.steps * self._control_period_s / _SECONDS_PER_YEAR,
-            "steps_per_s": update.steps / elapsed_s,
-            "goals": float(np.mean(self._goals)) if self._goals else None,
-            "drop_share": drops / len(self._ends) if self._ends else None,
-            "reward": float(np.mean(window.reward)),
-            "staleness": float(np.mean(window.stale)),
-            "staleness_max": max(window.stale),
-            "segments_dropped": window.dropped,
-            "workers": self.num_workers,
-            "share": {
-                "waiting": window.waited_s / elapsed_s,
-                "staging": window.taken_s / elapsed_s,
-                "learning": update.seconds / elapsed_s,
-                "worker_physics": totals.get("physics_s", 0.0) / total_s,
-                "worker_inference": totals.get("inference_s", 0.0) / total_s,
-                "worker_sending": totals.get("sending_s", 0.0) / total_s,
-            },
-            "simulation_failures": int(totals.get("failures", 0.0)),
-            **{name: value for name, value in dataclasses.asdict(update).items() if name not in ("steps", "seconds")},
-            "update_s": update.seconds,
-        }
+    def _tell(self, event: str, **fields: Any) -> None:
+        if self._peers.rank == 0:
+            self._emit(event, **fields)
+        else:
+            self._told.append((event, {"process": self._peers.rank, **fields}))
 
-    def _complain_of_loneliness(self, now: float) -> None:
-        if self.num_workers:
+    def _pass_on(self) -> None:
+        told, self._told = self._told, []
+        for content in self._peers.collected(msgspec.json.encode(told)):
+            if self._peers.rank == 0:
+                for event, fields in msgspec.json.decode(content, type=list[tuple[str, dict[str, Any]]]):
+                    self._emit(event, **fields)
+
+    def _complain_of_loneliness(self, num_workers: int) -> None:
+        now = self._clock()
+        if num_workers:
             self._lonely_since = now
-        elif now - self._lonely_since > _LONELY_S:
+        elif now - self._lonely_since > _LONELY_S and self._peers.rank == 0:
             self._lonely_since = now
             self._emit("warning", message=f"no workers at {self.endpoint.endpoint} for a minute")

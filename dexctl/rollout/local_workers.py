@@ -19,14 +19,25 @@ _LEAVE_S = 5.0
 class LocalWorkers:
     """``dexctl rollout-worker`` processes; leave the context and they are gone."""
 
-    def __init__(self, count: int, endpoint: str, log_folder: Path, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        count: int,
+        endpoints: Sequence[str],
+        log_folder: Path,
+        options: Sequence[str] = (),
+        dealt: bool = False,
+        name: str = "local",
+    ) -> None:
         """Starts them; each writes what it says to a log of its own.
 
         Args:
-            endpoint: of the optimizer.
+            endpoints: of the optimizer's processes; a worker chooses one, and another when it is gone.
             options: more of ``dexctl rollout-worker``.
+            dealt: give each worker one endpoint, in turn, and no choice.
+            name: what the workers' names begin with.
         """
-        self._endpoint, self._log_folder, self._options = endpoint, log_folder, list(options)
+        self._endpoints, self._dealt, self._name = list(endpoints), dealt, name
+        self._log_folder, self._options = log_folder, list(options)
         log_folder.mkdir(parents=True, exist_ok=True)
         self._threads = max(1, len(os.sched_getaffinity(0)) // max(1, count))
         self._due = [0.0] * count
@@ -51,12 +62,14 @@ class LocalWorkers:
         return dead
 
     def _start(self, index: int) -> subprocess.Popen[bytes]:
+        endpoints = [self._endpoints[index % len(self._endpoints)]] if self._dealt else self._endpoints
         command = [
             *(sys.executable, "-m", "dexctl", "rollout-worker"),
-            *("--connect", self._endpoint, "--name", f"local-{index}", "--threads", str(self._threads)),
+            *(word for endpoint in endpoints for word in ("--connect", endpoint)),
+            *("--name", f"{self._name}-{index}", "--threads", str(self._threads)),
             *self._options,
         ]
-        with open(self._log_folder / f"worker-{index}.log", "ab") as log:
+        with open(self._log_folder / f"{self._name.replace('local', 'worker')}-{index}.log", "ab") as log:
             # A group of its own: Ctrl-C is the optimizer's, which tells the workers itself.
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, process_group=0

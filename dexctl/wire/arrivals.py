@@ -55,30 +55,10 @@ class Refused:
 
 @dataclass(frozen=True)
 class Woken:
-    """The wakeup descriptor became readable."""
+    """The wakeup descriptor became readable, or somebody called ``wake``."""
 
 
 Arrival = Segment | Joined | Lost | Refused | Woken
-
-
-@dataclass(frozen=True)
-class WorkerView:
-    """One living worker, for people.
-
-    Attributes:
-        silent_s: since it was last heard.
-        segments: counted so far.
-        version: newest that it said to act with.
-    """
-
-    worker: int
-    name: str
-    host: str
-    pid: int
-    address: str
-    silent_s: float
-    segments: int
-    version: int
 
 
 class Complaints:

@@ -130,6 +130,43 @@ class Goodbye(Message, frozen=True):
     reason: Text
 
 
+class Ask(Message, frozen=True):
+    """Anybody that is let in asks who works, in place of a hello."""
+
+
+class WorkerView(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One living worker.
+
+    Attributes:
+        worker: its index.
+        address: it comes from.
+        silent_s: since it was last heard.
+        segments: counted so far.
+        steps_per_s: of experience, over the last minute or since it came.
+        version: newest policy that it said to act with.
+        staleness: by how many versions that is not the newest.
+    """
+
+    worker: Whole
+    name: Name
+    host: Text
+    pid: Whole
+    address: Text
+    silent_s: float
+    segments: Whole
+    steps_per_s: float
+    version: Whole
+    staleness: Whole
+
+
+class Answer(Message, frozen=True):
+    """The optimizer says who works; ``version`` is the newest, ``digest`` of its profile."""
+
+    version: Whole
+    digest: Text
+    workers: list[WorkerView]
+
+
 class Welcome(Message, frozen=True):
     """The optimizer takes a worker in.
 
@@ -211,8 +248,8 @@ class Dismiss(Message, frozen=True):
 
 Kind = TypeVar("Kind")
 
-FromWorker = Hello | Ping | SegmentHeader | Fetch | Have | Goodbye
-FromOptimizer = Welcome | Refuse | Credit | Alive | Announce | Piece | Gone | Dismiss
+FromWorker = Hello | Ping | SegmentHeader | Fetch | Have | Goodbye | Ask
+FromOptimizer = Welcome | Refuse | Credit | Alive | Announce | Piece | Gone | Dismiss | Answer
 
 _encoder = msgspec.msgpack.Encoder()
 _from_worker = msgspec.msgpack.Decoder(FromWorker)

@@ -14,13 +14,13 @@ import zmq
 
 from dexctl.errors import CreateError, RefusedError
 from dexctl.profile import schema
-from dexctl.wire.arrivals import Arrival, Segment, Woken, WorkerView
+from dexctl.wire.arrivals import Arrival, Segment, Woken
 from dexctl.wire.connections import Connections
 from dexctl.wire.endpoint import host_of, is_loopback
 from dexctl.wire.gate import Gate
 from dexctl.wire.keys import ServerKeys
 from dexctl.wire.layout import Layout
-from dexctl.wire.messages import PIECES_AHEAD, WORKER_CONTROL_BYTES
+from dexctl.wire.messages import PIECES_AHEAD, WORKER_CONTROL_BYTES, WorkerView
 from dexctl.wire.optimizer_thread import FRAME_OVERHEAD_BYTES, OptimizerThread
 from dexctl.wire.parameters import Packing
 
@@ -39,6 +39,7 @@ class OptimizerEndpoint:
         seed: of the run, given to workers.
         keys: encrypt, and let in only the allowed keys.
         insecure: bind off loopback without keys all the same.
+        indices: to be given to workers; several optimizers of one run give different ones.
 
     Attributes:
         endpoint: what workers connect to, with the real port.
@@ -59,6 +60,7 @@ class OptimizerEndpoint:
         seed: int,
         keys: ServerKeys | None = None,
         insecure: bool = False,
+        indices: range = range(1 << 30),
     ) -> None:
         host = host_of(bind)
         if keys is None and not insecure and not is_loopback(host):
@@ -99,6 +101,7 @@ class OptimizerEndpoint:
             (digest, profile_json, seed),
             layout,
             wire,
+            indices,
         )
         self._thread.start()
 
@@ -146,6 +149,11 @@ class OptimizerEndpoint:
     def acknowledge(self, segment: Segment) -> None:
         """Give the credit back: call it when the segment has been taken."""
         self._thread.command(partial(self._thread.acknowledge, segment))
+
+    def wake(self) -> None:
+        """End a wait of ``receive``, from any thread."""
+        self._thread.inbox.append(Woken())
+        self._thread.bell.ring()
 
     def workers(self) -> list[WorkerView]:
         """Living workers, by index."""

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import zmq
 
 from dexctl.profile import schema
-from dexctl.wire.arrivals import Arrival, Complaints, Joined, Lost, Segment, WorkerView
+from dexctl.wire.arrivals import Arrival, Complaints, Joined, Lost, Segment
 from dexctl.wire.connections import FAILED, Connection, Connections
 from dexctl.wire.correspondence import Correspondence
 from dexctl.wire.credits import Credits
@@ -25,6 +25,8 @@ from dexctl.wire.gate import Gate
 from dexctl.wire.layout import Layout
 from dexctl.wire.messages import (
     WORKER_CONTROL_BYTES,
+    Answer,
+    Ask,
     Dismiss,
     Fault,
     Fetch,
@@ -35,6 +37,7 @@ from dexctl.wire.messages import (
     Refuse,
     SegmentHeader,
     Welcome,
+    WorkerView,
     decode_from_worker,
 )
 from dexctl.wire.roster import Roster, Session
@@ -78,6 +81,7 @@ class OptimizerThread(threading.Thread):
         identity: tuple[str, bytes, int],
         layout: Layout,
         wire: schema.Wire,
+        indices: range,
     ) -> None:
         super().__init__(name="dexctl-wire", daemon=True)
         self.instance = secrets.token_hex(16)
@@ -89,7 +93,7 @@ class OptimizerThread(threading.Thread):
         self._digest, self._profile, self._seed = identity
         self._layout, self._wire = layout, wire
         self._largest_frame = max(layout.largest_frame, WORKER_CONTROL_BYTES)
-        self._roster = Roster(self._digest, layout, wire.orphan_timeout_s)
+        self._roster = Roster(self._digest, layout, wire.orphan_timeout_s, indices)
         self._credits = Credits(wire.credits, (wire.buffer_mib << 20) // max(1, layout.num_bytes))
         self._editions = Editions()
         self._out = Correspondence(server, self._roster, self._credits, self._editions)
@@ -133,7 +137,8 @@ class OptimizerThread(threading.Thread):
 
     def views(self) -> list[WorkerView]:
         """Living workers, by index; may be called from any thread."""
-        now_s = time.monotonic()
+        now_s, newest = time.monotonic(), self._editions.newest
+        steps = self._layout.steps * self._layout.environments
         views = [
             WorkerView(
                 worker=session.index,
@@ -143,7 +148,9 @@ class OptimizerThread(threading.Thread):
                 address=session.connection.host if session.connection else "",
                 silent_s=now_s - session.heard_s,
                 segments=session.segments,
+                steps_per_s=session.segments_per_s(now_s) * steps,
                 version=session.version,
+                staleness=max(0, newest - session.version),
             )
             for session in self._roster.living()
         ]
@@ -230,7 +237,9 @@ class OptimizerThread(threading.Thread):
             if len(frames) < 2:
                 raise Fault("not a message of dexctl")
             message = decode_from_worker(frames[1].buffer)
-            if isinstance(message, Hello):
+            if isinstance(message, Ask):
+                self._answer(route, connection, now_s)
+            elif isinstance(message, Hello):
                 if session or len(frames) > 2:
                     raise Fault("a second hello over one connection")
                 self._greet(message, route, frames[1], connection, now_s)
@@ -241,6 +250,11 @@ class OptimizerThread(threading.Thread):
                 raise Fault("a message before the hello")
         except Fault as fault:
             self._refuse(fault, route, session, connection, now_s)
+
+    def _answer(self, route: bytes, connection: Connection | None, now_s: float) -> None:
+        self._out.send_to(route, Answer(version=self._editions.newest, digest=self._digest, workers=self.views()))
+        if connection and not connection.worker:
+            connection.doomed_s = now_s + FAREWELL_S
 
     def _greet(self, hello: Hello, route: bytes, frame: zmq.Frame, connection: Connection | None, now_s: float) -> None:
         user = ""
@@ -358,6 +372,7 @@ class OptimizerThread(threading.Thread):
                 self._complaints.note("the folder of allowed keys", fault)
         for session in self._roster.living():
             session.heard_s += pause_s
+            session.mark(now_s)
             silent_s = now_s - session.heard_s
             if silent_s > self._wire.timeout_s and session.connection:
                 silent_s = min(silent_s, session.connection.silent_s())

@@ -19,6 +19,8 @@ from dexctl.wire.messages import Announce, Fault, Hello, SegmentHeader
 
 # What is remembered of workers that went: a few hundred bytes each.
 REMEMBERED = 10_000
+# A worker's rate is taken over the last minute.
+MARK_S, MARKS = 5.0, 13
 
 
 @dataclass
@@ -50,6 +52,7 @@ class Session:
         outstanding: those that arrived and are not acknowledged.
         segments: how many were counted.
         version: newest that it said to act with.
+        marks: when so many segments had been counted, oldest first.
         confirmed: whether it has shown that the welcome reached it.
     """
 
@@ -65,6 +68,7 @@ class Session:
     outstanding: set[int] = field(default_factory=set)
     segments: int = 0
     version: int = 0
+    marks: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=MARKS))
     confirmed: bool = False
     mail: Mail = field(default_factory=Mail)
 
@@ -72,6 +76,16 @@ class Session:
     def name(self) -> str:
         """Id of the worker."""
         return self.hello.worker
+
+    def mark(self, now_s: float) -> None:
+        """Remember how many segments there are, every ``MARK_S``."""
+        if not self.marks or now_s - self.marks[-1][0] >= MARK_S:
+            self.marks.append((now_s, self.segments))
+
+    def segments_per_s(self, now_s: float) -> float:
+        """Over the last minute, or since it came."""
+        then_s, segments = self.marks[0] if self.marks else (now_s, self.segments)
+        return (self.segments - segments) / max(now_s - then_s, 1e-9)
 
 
 class Roster:
@@ -81,12 +95,14 @@ class Roster:
         digest: of the profile.
         layout: of the segments.
         forget_index_s: a worker lost for so long frees its index.
+        indices: to be given to workers.
     """
 
-    def __init__(self, digest: str, layout: Layout, forget_index_s: float) -> None:
+    def __init__(self, digest: str, layout: Layout, forget_index_s: float, indices: range = range(1 << 30)) -> None:
         self._digest = digest
         self._layout = layout
         self._forget_index_s = forget_index_s
+        self._indices = indices
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._routes: dict[bytes, Session] = {}
         self._blocked: OrderedDict[tuple[str, int], str] = OrderedDict()
@@ -126,6 +142,8 @@ class Roster:
         if session.index < 0:
             session.index = self._free_index()
         session.route, session.heard_s = route, now_s
+        session.marks.clear()
+        session.mark(now_s)
         self._routes[route] = session
         self._sessions.move_to_end(hello.worker)
         return session
@@ -221,4 +239,4 @@ class Roster:
 
     def _free_index(self) -> int:
         taken = {session.index for session in self._sessions.values()}
-        return next(index for index in range(len(taken) + 1) if index not in taken)
+        return next(index for index in self._indices if index not in taken)

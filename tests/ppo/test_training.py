@@ -26,7 +26,7 @@ def open_training(toy, make_learner, tmp_path):
     """A training with its endpoint, the events it emits, and workers to join it."""
     closing = []
 
-    def open_training(*settings, sync_workers=0, clock=None):
+    def open_training(*settings, sync_workers=None, clock=None):
         fast = ["wire.heartbeat_s=0.1", "wire.timeout_s=1.0", "wire.orphan_timeout_s=5.0"]
         profile = toy("feedforward", *fast, *settings)
         layout = segment_layout(profile, ACTUATORS)
@@ -42,6 +42,7 @@ def open_training(toy, make_learner, tmp_path):
             sync_workers,
             **options,
         )
+        closing.append(training)
 
         def join(name):
             worker = WorkerEndpoint([endpoint.endpoint], "", profile.wire, name=name, shared_folder=folder)

@@ -49,6 +49,10 @@ def test_the_page_describes_the_layout():
     )
 
 
+def test_the_page_describes_a_worker():
+    assert set(messages.WorkerView.__struct_fields__) <= words(entry("FROM THE OPTIMIZER", messages.Answer))
+
+
 def test_the_pages_numbers_are_the_programs():
     assert f"protocol version {messages.PROTOCOL}." in PAGE
     assert f"at most {messages.WORKER_CONTROL_BYTES} bytes" in PAGE
