@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import io
-import os
-import sys
 from types import TracebackType
-from typing import Any
 
 import mujoco
 import numpy as np
 from PIL import Image
 
-from dexctl.errors import UnavailableError, UsageError
+from dexctl.errors import UsageError
 from dexctl.scene import names
 from dexctl.scene.cameras import KEY_LIGHT, MIDDLE_M, WATCH
+from dexctl.scene.gl import open_context
 
 # The key light becomes a disc of this radius, so that shadows fade at their edges.
 _LAMP_RADIUS_M = 0.2
@@ -50,7 +48,7 @@ class Painter:
         self._target = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_GEOM, names.TARGET)
         self._options = mujoco.MjvOption()
         self._scene = mujoco.MjvScene(model, _GEOMS)
-        self._gl, self._context = _open(model, width, height)
+        self._gl, self._context, _ = open_context(model, width, height)
 
     def paint(self, data: mujoco.MjData) -> np.ndarray:
         """Paints the state; ``data`` must be up to date (``mj_forward``).
@@ -150,25 +148,3 @@ def _camera_id(model: mujoco.MjModel, camera: str) -> int:
         known = ", ".join(model.camera(i).name for i in range(model.ncam))
         raise UsageError(f"no camera is called '{camera}'", f"There are {known}.")
     return found
-
-
-def _open(model: mujoco.MjModel, width: int, height: int) -> tuple[Any, mujoco.MjrContext]:
-    """Makes a GL context and MuJoCo's renderer in it, or says what is missing."""
-    try:
-        # MuJoCo chooses by MUJOCO_GL when it is imported, and a window system when nothing is said.
-        if sys.platform == "linux" and os.environ.get("MUJOCO_GL", "") in ("", "egl"):
-            from mujoco.egl import GLContext
-        else:
-            from mujoco import GLContext
-        gl = GLContext(width, height)
-        gl.make_current()
-        context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_150.value)
-        mujoco.mjr_resizeOffscreen(width, height, context)
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, context)
-    # Loaders of GL libraries fail in many ways of their own, AttributeError among them.
-    except Exception as error:
-        raise UnavailableError(
-            f"this machine cannot draw: {error}",
-            "On Debian: apt-get install libegl1 libgl1-mesa-dri. Elsewhere set MUJOCO_GL to egl, osmesa or glfw.",
-        ) from error
-    return gl, context
