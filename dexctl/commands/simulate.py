@@ -69,6 +69,13 @@ def simulate(
     endpoint_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="With --serve: where the endpoint is written.")
     ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Play nothing: tell what randomization draws in so many episodes."),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="With --samples: draw it, with what the profile states.")
+    ] = None,
     settings: Settings = None,
     dry_run: DryRun = False,
     json: Json = False,
@@ -103,6 +110,20 @@ def simulate(
         acting_in = load(profile or "block", settings or ()).profile
     else:
         acting_in = adjust(open_policy(policy, None).profile, settings or (), policy)
+    if plot and samples is None:
+        raise UsageError("--plot draws what --samples tells", "Give --samples 1000.")
+    if samples is not None:
+        from dexctl.console.samples_session import SamplesPlan, check_samples, run_samples
+
+        if view or video or png:
+            raise UsageError("--samples plays nothing that could be watched", "Leave out --view, --video and --png.")
+        named = profile or ("block" if policy in BASELINES else policy)
+        wanted = SamplesPlan(named, acting_in, samples, seed, plot)
+        if dry_run:
+            check_samples(wanted)
+            return
+        run_samples(wanted, Output(json, quiet))
+        return
     plan = SimulatePlan(
         policy=open_policy(policy, acting_in, greedy),
         seed=seed,

@@ -228,5 +228,7 @@ def _loss(settings: schema.MarkerLoss, loss: Loss, env: Environment, rows: Tenso
         seconds.append((1 + loss.left[rows][begun]) * period_s)
     per_step = 1.0 - (1.0 - settings.probability_per_s) ** period_s
     happened = torch.cat(chances).to(torch.float64)[:, None]
-    yield Sampled(f"{name}.probability_per_s", "step", "marker in sight", "", per_step, happened, chance=True)
+    yield Sampled(
+        f"{name}.probability_per_s", "step", "marker in sight", f"in {period_s:g} s", per_step, happened, chance=True
+    )
     yield Sampled(f"{name}.seconds", "loss", "marker", "s", settings.seconds, torch.cat(seconds)[:, None])
