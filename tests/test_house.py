@@ -42,7 +42,7 @@ EDGE = {"commands", "console", "__main__"}
 # A library's own logging is quietened there, and sent to where people look.
 QUIETENED = {"dexctl/scene/web_viewer.py": {"logging", "sys.stderr"}}
 
-# What vulture cannot see being used: by Typer and its command classes, by the libraries, by the tests of a scene, as a format's field.
+# What vulture cannot see being used: by Typer, by its command classes, by the tests of a scene, as a format's field.
 USED_FROM_OUTSIDE = {
     *("list_commands", "format_commands"),
     *("PALM", "list_profiles", "format_version", "explained_variance", "on_build_gui", "__call__"),

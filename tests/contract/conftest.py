@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from .events_page import faults
+
 SCRIPTS = sysconfig.get_path("scripts")
 TIMEOUT_S = 120.0
 COLOR_VARIABLES = ("NO_COLOR", "FORCE_COLOR", "TERM")
@@ -107,7 +109,7 @@ class Program:
             stderr=subprocess.PIPE,
             text=True,
         )
-        self.events, self.messages = [], []
+        self.events, self.messages, self.faults = [], [], []
         self._lines = queue.Queue()
         readers = ((self.process.stdout, self._event), (self.process.stderr, self.messages.append))
         self._threads = [threading.Thread(target=self._read, args=reader, daemon=True) for reader in readers]
@@ -115,7 +117,10 @@ class Program:
             thread.start()
 
     def _event(self, line):
-        self.events.append(json.loads(line))
+        event = json.loads(line)
+        self.events.append(event)
+        if "event" in event:
+            self.faults += faults(event, self.events[0]["command"])
 
     def _read(self, stream, take):
         for line in stream:
@@ -148,6 +153,7 @@ class Program:
         code = self.process.wait(TIMEOUT_S)
         for thread in self._threads:
             thread.join(TIMEOUT_S)
+        assert self.faults == [], "events that man/dexctl-events.5 does not know"
         return code
 
     def stop(self):

@@ -32,12 +32,6 @@ def test_versions_are_public_so_that_any_build_of_them_fits():
     assert not [version for version in pinned().values() if "+" in version]
 
 
-def test_every_manual_page_is_installed_in_its_section():
-    shared = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]
-    pages = {path.name: path.suffix[1:] for path in (ROOT / "man").glob("*.[15]")}
-    assert shared == {f"man/{name}": f"share/man/man{section}/{name}" for name, section in pages.items()}
-
-
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_scripts_are_executable_and_parse(script):
     assert script.stat().st_mode & 0o111
