@@ -45,6 +45,27 @@ def evaluate(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw sorted trials and means, as .png, .svg or .pdf.")
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write a page there: tables, plots, best, median and worst trial."),
+    ] = None,
+    film: Annotated[
+        bool, typer.Option("--film", help="Also film the last 12 s of those trials for the report.")
+    ] = False,
+    vision: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="A run, a checkpoint or a shipped estimator of 'dexctl train-vision'."),
+    ] = None,
+    images: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="IMAGES", help="Pictures of 'dexctl render' to measure --vision on; repeatable."),
+    ] = None,
+    worst: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw the worst poses there, estimated over true.")
+    ] = None,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Probe what the policies remember of the physics they are in, after 5 s.")
+    ] = False,
     settings: Settings = None,
     dry_run: DryRun = False,
     json: Json = False,
@@ -52,7 +73,9 @@ def evaluate(
 ) -> None:
     """Score policies by the goals they reach in a row until a drop, 80 s for one, or 50.
 
-    Every policy plays the same trials, and is compared with the first. With '--json' the answer is one document.
+    Every policy plays the same trials, and is compared with the first. With '--vision' and '--images' it
+    measures a pose estimator instead: angles of the relative rotations, and distances. With '--json' the
+    answer is one document.
     """
     from dexctl.console.evaluation.modes import answer
     from dexctl.console.evaluation.question import Question
@@ -67,5 +90,11 @@ def evaluate(
         greedy=greedy,
         paper=tuple(paper or ()),
         plot=plot,
+        report=report,
+        film=film,
+        memory=memory,
+        vision=vision,
+        images=tuple(images or ()),
+        worst=worst,
     )
     answer(question, Output(json, quiet), dry_run)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dexctl.errors import CreateError, DataError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _AXES = (
     ("elapsed_s", 1.0 / 3600.0, "hours"),
@@ -57,9 +61,38 @@ def draw_curves(runs: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> 
     Raises:
         CreateError: the picture cannot be written.
     """
+    figure = _figure(runs)
+    if figure is None:
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part.png")
+    try:
+        figure.savefig(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise CreateError(f"{path}: {error.strerror}", "Give a place that can be written to.") from error
+
+
+def curves_svg(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """The same picture as SVG; empty where nothing was learned yet."""
+    figure = _figure(runs)
+    return figure_svg(figure) if figure else ""
+
+
+def figure_svg(figure: Figure) -> str:
+    """A figure as SVG to stand in a page: without a header, its words as words, the same for the same figure."""
+    from matplotlib import rc_context
+
+    file = io.StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "dexctl"}):
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    text = file.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _figure(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure | None:
     runs = {name: [row for row in rows if row.get("goals") is not None] for name, rows in runs.items()}
     if not any(runs.values()):
-        return
+        return None
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 3.6), dpi=110, layout="constrained")
@@ -77,9 +110,4 @@ def draw_curves(runs: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> 
         axes[0].legend(frameon=False)
     else:
         figure.suptitle(next(iter(runs)), fontsize=10)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part.png")
-    try:
-        figure.savefig(temporary)
-        temporary.replace(path)
-    except OSError as error:
-        raise CreateError(f"{path}: {error.strerror}", "Give a place that can be written to.") from error
+    return figure

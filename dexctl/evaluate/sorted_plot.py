@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dexctl.evaluate.curve import figure_svg
 from dexctl.evaluate.paper import Goals
 from dexctl.store.whole_file import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, which the colour-blind tell apart.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
@@ -29,12 +31,17 @@ def draw_sorted(scores: Sequence[tuple[str, Mapping[str, Any]]], paper: Sequence
     Raises:
         CreateError, InputOutputError: it cannot be written.
     """
-    write_whole(path, sorted_picture(scores, paper, path.suffix[1:].lower()))
+    file = io.BytesIO()
+    _figure(scores, paper).savefig(file, format=path.suffix[1:].lower())
+    write_whole(path, file.getvalue())
 
 
-def sorted_picture(scores: Sequence[tuple[str, Mapping[str, Any]]], paper: Sequence[Goals], kind: str) -> bytes:
-    """The same as the content of a file of a kind that matplotlib knows, ``png`` or ``svg``."""
-    from matplotlib import rc_context
+def sorted_svg(scores: Sequence[tuple[str, Mapping[str, Any]]], paper: Sequence[Goals]) -> str:
+    """The same as SVG, to stand in a page."""
+    return figure_svg(_figure(scores, paper))
+
+
+def _figure(scores: Sequence[tuple[str, Mapping[str, Any]]], paper: Sequence[Goals]) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10.5, 3.6 + 0.12 * (len(scores) + len(paper))), dpi=120, layout="constrained")
@@ -51,10 +58,7 @@ def sorted_picture(scores: Sequence[tuple[str, Mapping[str, Any]]], paper: Seque
     for axis in (curves, means):
         axis.grid(alpha=0.25, linewidth=0.6)
         axis.spines[["top", "right"]].set_visible(False)
-    file = io.BytesIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "dexctl"}):
-        figure.savefig(file, format=kind, metadata={"Date": None} if kind == "svg" else None)
-    return file.getvalue()
+    return figure
 
 
 def _steps(axis: Axes, trials: Sequence[int], color: str, style: str = "-") -> None:

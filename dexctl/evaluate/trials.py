@@ -8,9 +8,11 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from dexctl import randomness
 from dexctl.evaluate.comparison import interval
+from dexctl.evaluate.tracks import Tracks
 from dexctl.physics.cpu import CpuPhysics
 from dexctl.policy.choosing import Chooser
 from dexctl.profile.schema import Profile
@@ -68,9 +70,12 @@ def run_trials(
 
 
 def play_trials(
-    profile: Profile, chooser: Callable[[int], Chooser], count: int, seed: int
+    profile: Profile, chooser: Callable[[int], Chooser], count: int, seed: int, tracks: Tracks | None = None
 ) -> Generator[list[Trial], None, None]:
     """The same one control step at a time, so that several policies can take turns.
+
+    Args:
+        tracks: takes down every state, for pictures and for what fingers do.
 
     Yields:
         The trials that ended in the step, often none.
@@ -90,11 +95,15 @@ def play_trials(
     while len(active):
         seen = env.perceive(env.observe(active), active) if policy.observe else {}
         observations = concatenate(seen, policy.observe) if policy.observe else torch.empty(0)
+        if tracks:
+            _take_down(tracks, env, index, active)
         asked_s = (env.goal_steps[active] + 1).double() * env.control_period_s
         step = env.step(policy.choose(observations, sampling_noise(env, active), active), active)
         for row in torch.nonzero(step.reached).squeeze(1).tolist():
             goal_seconds[int(index[active[row]])].append(float(asked_s[row]))
         ended = torch.nonzero(step.end != End.RUNNING).squeeze(1)
+        if tracks and len(ended):
+            _take_down(tracks, env, index, active[ended])
         trials: list[Trial] = []
         begun: list[int] = []
         for row in ended.tolist():
@@ -122,6 +131,10 @@ def play_trials(
                 policy.reset(fresh)
             active = torch.cat((active[running], fresh)).sort().values
         yield trials
+
+
+def _take_down(tracks: Tracks, env: Environment, index: Tensor, rows: Tensor) -> None:
+    tracks.add(index[rows], env.physics.qpos[rows], env.goal[rows], env.angle_rad[rows], env.goals[rows])
 
 
 def score(name: str, trials: Sequence[Trial]) -> dict[str, Any]:

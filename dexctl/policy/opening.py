@@ -29,12 +29,14 @@ class OpenPolicy:
         profile: what it acts in: the one asked for, or the one it was trained with.
         chooser: makes its memory for so many rows.
         steps: transitions it learned from; 0 for a baseline.
+        actor: its network; None for a baseline.
     """
 
     name: str
     profile: Profile
     chooser: Callable[[int], Chooser]
     steps: int = 0
+    actor: Actor | None = None
 
 
 def open_policy(name: str, profile: Profile | None, greedy: bool = False) -> OpenPolicy:
@@ -62,9 +64,8 @@ def open_policy(name: str, profile: Profile | None, greedy: bool = False) -> Ope
     actor = Actor(profile, num_actuators(profile))
     checkpoint.load_into(actor, saved, "actor.")
     observe = tuple(profile.policy.actor.observe)
-    return OpenPolicy(
-        name, profile, lambda rows: PolicyChooser(actor, observe, rows, greedy), saved.header.progress.steps
-    )
+    steps = saved.header.progress.steps
+    return OpenPolicy(name, profile, lambda rows: PolicyChooser(actor, observe, rows, greedy), steps, actor)
 
 
 def shipped_policies() -> list[str]:

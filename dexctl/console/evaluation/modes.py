@@ -29,7 +29,15 @@ class Mode:
     takes: tuple[str, ...]
 
 
-MODES = (Mode("policies", needs=("policy",), takes=("profile", "set", "trials", "seed", "greedy", "paper", "plot")),)
+MODES = (
+    Mode(
+        "policies",
+        needs=("policy",),
+        takes=("profile", "set", "trials", "seed", "greedy", "paper", "plot", "report", "film"),
+    ),
+    Mode("memory", needs=("policy", "memory"), takes=("profile", "set", "trials", "seed")),
+    Mode("poses", needs=("vision", "images"), takes=("worst",)),
+)
 
 
 def choose(given: Sequence[str], modes: Sequence[Mode] = MODES) -> Mode:

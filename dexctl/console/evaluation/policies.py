@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from dexctl.console.signals import Signals
 from dexctl.errors import CreateError, UsageError
 from dexctl.evaluate.comparison import LEVEL, Difference, decide, difference
 from dexctl.evaluate.paper import Goals, fitting_row, goals_row
+from dexctl.evaluate.tracks import Tracks
 from dexctl.evaluate.trials import Trial, goals_by_trial, play_trials, score
 
 _PLOTS = (".png", ".svg", ".pdf")
@@ -25,27 +26,43 @@ def run(question: Question, output: Output, dry_run: bool) -> None:
 
     Raises:
         UsageError, MissingError, DataError, ProtocolError, ProfileError: before any trial is played.
-        CreateError: the plot cannot be written.
+        CreateError, InputOutputError: the plot or the report cannot be written.
+        UnavailableError: a report is wanted, and this machine cannot draw.
         Stopped: a signal; nothing is shown, since the trials that are over first are the short ones.
     """
     contenders = open_contenders(question)
     rows = [goals_row(name) for name in question.paper] or _fitting(contenders)
-    if question.plot:
-        _check_plot(question.plot)
+    _check_outputs(question, contenders)
     if dry_run:
         return
     counts = [question.trials or contender.policy.profile.evaluate.trials for contender in contenders]
+    tracks = [Tracks() if question.report else None for _ in contenders]
     with Signals() as signals, Progress("evaluate", quiet=output.quiet) as progress:
-        trials = _play(contenders, counts, question.seed, progress, lambda: signals.stopped_by is not None)
+        plays = [
+            play_trials(one.policy.profile, one.policy.chooser, count, question.seed, taken)
+            for one, count, taken in zip(contenders, counts, tracks, strict=True)
+        ]
+        trials = _in_turns(contenders, counts, plays, progress, lambda: signals.stopped_by is not None)
         signals.raise_if_stopped()
-    differences = _differences(trials)
-    document = _document(question, contenders, counts, trials, differences, rows)
+        differences = _differences(trials)
+        document = _document(question, contenders, counts, trials, differences, rows)
+        scores = labelled(document["policies"])
+        if question.report:
+            from dexctl.console.evaluation.reporting import write_report
+
+            def on_picture(name: str) -> None:
+                signals.raise_if_stopped()
+                progress.update({"painting": name})
+
+            played = [(one, some, taken) for one, some, taken in zip(contenders, trials, tracks, strict=True) if taken]
+            page = write_report(question.report, document, scores, rows, played, question.film, on_picture)
+            output.made(page)
     if question.plot:
         from dexctl.evaluate.sorted_plot import draw_sorted
 
-        draw_sorted(labelled(document["policies"]), rows, question.plot)
+        draw_sorted(scores, rows, question.plot)
         output.made(question.plot)
-    output.show(document, *_tables(document["policies"], rows, differences))
+    output.show(document, *_tables(scores, rows, differences))
 
 
 def labelled(scores: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
@@ -60,24 +77,21 @@ def shortened(goals: Sequence[int]) -> str:
     return ", ".join(f"{one} x{count}" if count > 1 else str(one) for one, count in counts.items())
 
 
-def _play(
+def _in_turns(
     contenders: Sequence[Contender],
     counts: Sequence[int],
-    seed: int,
+    plays: Sequence[Iterator[list[Trial]]],
     progress: Progress,
     stopped: Callable[[], bool],
 ) -> list[list[Trial]]:
     """The trials of each contender, by index; of those that a stop left unfinished, some."""
-    plays = {
-        index: play_trials(one.policy.profile, one.policy.chooser, count, seed)
-        for index, (one, count) in enumerate(zip(contenders, counts, strict=True))
-    }
     trials: list[list[Trial]] = [[] for _ in contenders]
-    while plays and not stopped():
-        for index, play in list(plays.items()):
+    going = dict(enumerate(plays))
+    while going and not stopped():
+        for index, play in list(going.items()):
             ended = next(play, None)
             if ended is None:
-                del plays[index]
+                del going[index]
             elif ended:
                 trials[index] += ended
                 progress.update(_progress(contenders[index], counts[index], trials[index]))
@@ -92,6 +106,17 @@ def _progress(contender: Contender, count: int, trials: Sequence[Trial]) -> dict
 def _fitting(contenders: Sequence[Contender]) -> list[Goals]:
     names = [fitting_row(contender.policy.profile) for contender in contenders]
     return [goals_row(name) for name in dict.fromkeys(names) if name]
+
+
+def _check_outputs(question: Question, contenders: Sequence[Contender]) -> None:
+    if question.film and not question.report:
+        raise UsageError("--film is for a report", "Give --report FOLDER.")
+    if question.report:
+        from dexctl.console.evaluation.reporting import check_report
+
+        check_report(question.report, contenders[0].policy.profile)
+    if question.plot:
+        _check_plot(question.plot)
 
 
 def _check_plot(path: Path) -> None:
@@ -136,9 +161,8 @@ def _document(
 
 
 def _tables(
-    scores: Sequence[dict[str, Any]], rows: Sequence[Goals], differences: Sequence[Difference | None]
+    named: Sequence[tuple[str, dict[str, Any]]], rows: Sequence[Goals], differences: Sequence[Difference | None]
 ) -> list[Table]:
-    named = labelled(scores)
     ends = ("drop", "timeout", "full", "error")
     headings = ("goals in a row", "mean ± std", "median", f"{LEVEL:.0%} interval", "s/goal", *ends)
     table = [

@@ -21,6 +21,12 @@ class Question:
     greedy: bool = False
     paper: tuple[str, ...] = ()
     plot: Path | None = None
+    report: Path | None = None
+    film: bool = False
+    memory: bool = False
+    vision: str | None = None
+    images: tuple[Path, ...] = ()
+    worst: Path | None = None
 
     def given(self) -> tuple[str, ...]:
         """Names of the options that were given, in the order of the fields."""
