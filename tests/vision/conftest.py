@@ -30,8 +30,14 @@ CAMERA = {
 
 
 @pytest.fixture(scope="session")
-def toy():
-    return load("vision-small", TOY, {})
+def load_toy():
+    """A network and pictures so small that a step takes milliseconds, with more settings."""
+    return lambda *settings: load("vision-small", [*TOY, *settings], {})
+
+
+@pytest.fixture(scope="session")
+def toy(load_toy):
+    return load_toy()
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +55,7 @@ def make_pictures(toy):
         fov = np.array([camera.vertical_fov_deg for camera in cameras], np.float32)
         return Pictures(
             pictures=pictures,
-            position_m=(rng.normal(0, 0.02, (count, 3)) + (1.0, 0.87, 0.17)).astype(np.float32),
+            position_m=rng.normal((1.0, 0.87, 0.17), 0.02, (count, 3)).astype(np.float32),
             quaternion_wxyz=rotation.uniform(torch.from_numpy(rng.random((count, 3)))).float().numpy(),
             camera_position_m=np.repeat(position[None], count, 0),
             camera_quaternion_wxyz=np.repeat(quaternion[None], count, 0),
