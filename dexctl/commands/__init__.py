@@ -39,6 +39,7 @@ COMMANDS = {
         "dexctl.commands.evaluate:evaluate",
         "Score policies by the goals they reach in a row until a drop, 80 s for one, or 50.",
     ),
+    "deploy": Entry("dexctl.commands.deploy:deploy", "Run a policy on a robot, safely, and record every step."),
     "profile": Entry("dexctl.commands.profile:app", "List, show and check profiles."),
     "inspect": Entry(
         "dexctl.commands.inspect:inspect", "Tell what a file or folder of dexctl is, and whether it is whole."

@@ -10,9 +10,10 @@ import threading
 import time
 from collections.abc import Callable
 
-# The loop goes before the thread that talks to the controller, and both before everybody else.
+# The loop goes before the thread that talks to the controller, that before the controller, all before everybody else.
 LOOP_PRIORITY = 50
 TALK_PRIORITY = 40
+CONTROL_PRIORITY = 30
 # mlockall(2): what is there, and what will be.
 _LOCK_ALL = 1 | 2
 # A thread that waits for Python's lock gets it after this; the default of 5 ms is five periods.
@@ -20,18 +21,6 @@ _SWITCH_S = 1e-4
 # Farther behind than this, missed periods are given up in place of being run one after the other.
 _GIVE_UP_S = 0.05
 _ON_TIME_S = 0.5e-3
-
-
-@dataclasses.dataclass(frozen=True)
-class Privileges:
-    """What the system allowed, and why not where it did not.
-
-    Attributes:
-        scheduling, memory: empty when granted, else the reason.
-    """
-
-    scheduling: str
-    memory: str
 
 
 def pin_memory() -> str:
