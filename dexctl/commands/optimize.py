@@ -70,7 +70,7 @@ def optimize(
     from dexctl.console.output import Output
     from dexctl.console.run_folder import RunFolder, check_run_folder
     from dexctl.console.training_plan import Plan, place
-    from dexctl.errors import UsageError
+    from dexctl.errors import MissingError, UsageError
     from dexctl.profile.load import load
 
     mine = place(processes)
@@ -78,6 +78,8 @@ def optimize(
     count = loaded.profile.run.workers if workers is None else workers
     if sync and not count:
         raise UsageError("--sync waits for workers started here, and there are none", "Give --workers N.")
+    if start_from is not None and not start_from.exists():
+        raise MissingError(f"{start_from}: no such run or checkpoint", "Give --from one that is there.")
     keys = None
     options: tuple[str, ...] = ()
     if key is not None:
