@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -75,6 +76,7 @@ class VisionSession:
         self._started = self._saved_at = self._told_at = time.monotonic()
         self._saved_batches = self._told_batches = self._learner.batches
         self._told_waiting = (0.0, 0.0)
+        self._losses: list[Losses] = []
 
     def _restore(self) -> None:
         for path in reversed(checkpoint.listed(self._folder.path)):
@@ -130,11 +132,11 @@ class VisionSession:
             if batch is None:
                 break
             learner.standardize(batch.position_m)
-            losses = learner.learn(batch)
+            self._losses.append(learner.learn(batch))
             if signals.take_status_request():
                 events.emit("status", batches=learner.batches, states=learner.states)
             if time.monotonic() - self._told_at > _TOLD_EVERY_S:
-                self._tell(losses, feed, events, progress)
+                self._tell(feed, events, progress)
             if learner.batches % self._training.measure_batches == 0:
                 self._measure(events, signals, progress)
             if time.monotonic() - self._saved_at > self._loaded.profile.run.checkpoint_s:
@@ -145,7 +147,7 @@ class VisionSession:
     def _late(self) -> bool:
         return self._plan.seconds is not None and self._elapsed_s >= self._plan.seconds
 
-    def _tell(self, losses: Losses, feed: Feed, events: Events, progress: Progress) -> None:
+    def _tell(self, feed: Feed, events: Events, progress: Progress) -> None:
         now, learner = time.monotonic(), self._learner
         passed_s, batches = now - self._told_at, learner.batches - self._told_batches
         waiting = (feed.waited_s, feed.held_s)
@@ -153,6 +155,8 @@ class VisionSession:
             (after - before) / passed_s for after, before in zip(waiting, self._told_waiting, strict=True)
         )
         self._told_at, self._told_batches, self._told_waiting = now, learner.batches, waiting
+        losses = _mean(self._losses)
+        self._losses = []
         states_per_s = batches * self._training.batch / passed_s
         elapsed_s = self._seconds_before + self._elapsed_s
         bottleneck = "pictures" if learning > _HELD_UP else "learning"
@@ -228,3 +232,7 @@ class VisionSession:
         for old in checkpoint.listed(self._folder.path)[: -self._loaded.profile.run.keep_checkpoints]:
             old.unlink(missing_ok=True)
         events.emit("checkpoint", path=str(path), batches=learner.batches, states=learner.states)
+
+
+def _mean(losses: Sequence[Losses]) -> Losses:
+    return Losses(*(statistics.fmean(column) for column in zip(*map(dataclasses.astuple, losses), strict=True)))
