@@ -52,6 +52,10 @@ def evaluate(
     film: Annotated[
         bool, typer.Option("--film", help="Also film the last 12 s of those trials for the report.")
     ] = False,
+    recording: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="RECORDING", help="Trials of 'dexctl deploy' to score, in place of playing; repeatable."),
+    ] = None,
     vision: Annotated[
         str | None,
         typer.Option(metavar="PATH", help="A run, a checkpoint or a shipped estimator of 'dexctl train-vision'."),
@@ -93,6 +97,7 @@ def evaluate(
         report=report,
         film=film,
         memory=memory,
+        recording=tuple(recording or ()),
         vision=vision,
         images=tuple(images or ()),
         worst=worst,

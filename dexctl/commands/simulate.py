@@ -47,6 +47,9 @@ def simulate(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of '--view web' on 127.0.0.1; 0: the first free one from 8080.")
     ] = 0,
+    replay: Annotated[
+        Path | None, typer.Option(metavar="RECORDING", help="Film what 'dexctl deploy' recorded; with --video.")
+    ] = None,
     serve: Annotated[
         str | None,
         typer.Option(
@@ -100,6 +103,13 @@ def simulate(
         loaded = load(profile or "robot/twin", settings or ())
         plan = ServePlan(loaded, serve, robot_seed, rate == "max", key, allow, insecure, endpoint_file)
         run_serve(plan, Output(json, quiet), dry_run)
+        return
+    if replay:
+        from dexctl.console.replay_session import ReplayPlan, run_replay
+
+        if video is None:
+            raise UsageError("--replay shows nothing by itself", "Give --video FILE.mp4.")
+        run_replay(ReplayPlan(replay, video, camera), Output(json, quiet), dry_run)
         return
     if where and not view:
         raise UsageError(f"'{where}' says where to watch, and nobody does", f"Give --view {where}.")

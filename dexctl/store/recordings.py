@@ -126,4 +126,4 @@ class Recording(RowReader):
             DataError: it is something else, or damaged.
         """
         super().__init__(path, KIND, columns(None, None))
-        self.metadata = read_metadata(path, KIND, RecordingMetadata)
+        self.metadata = read_metadata(path, self.about, RecordingMetadata)

@@ -36,6 +36,7 @@ MODES = (
         takes=("profile", "set", "trials", "seed", "greedy", "paper", "plot", "report", "film"),
     ),
     Mode("memory", needs=("policy", "memory"), takes=("profile", "set", "trials", "seed")),
+    Mode("recordings", needs=("recording",), takes=()),
     Mode("poses", needs=("vision", "images"), takes=("worst",)),
 )
 

@@ -24,6 +24,7 @@ class Question:
     report: Path | None = None
     film: bool = False
     memory: bool = False
+    recording: tuple[Path, ...] = ()
     vision: str | None = None
     images: tuple[Path, ...] = ()
     worst: Path | None = None
