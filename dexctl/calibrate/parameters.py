@@ -95,6 +95,17 @@ def hand_with(hand: schema.Hand, numbers: HandNumbers) -> schema.Hand:
     return msgspec.structs.replace(hand, joints=joints, actuators=actuators)
 
 
+def write(numbers: HandNumbers, parameters: Sequence[Parameter], values: np.ndarray) -> HandNumbers:
+    """The same hands with the values (P,) of parameters written into each."""
+    joints, actuators = numbers.joints.copy(), numbers.actuators.copy()
+    for (kind, owner), value in zip(parameters, values, strict=True):
+        if kind in JOINT_KINDS:
+            joints[:, names.JOINTS.index(owner), JOINT_KINDS.index(kind)] = value
+        else:
+            actuators[:, names.ACTUATORS.index(owner), ACTUATOR_KINDS.index(kind)] = value
+    return HandNumbers(joints, actuators)
+
+
 class Layout:
     """Which numbers a fit moves, and how its vector becomes hands.
 

@@ -9,19 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dexctl.calibrate.fingers import FINGERS, fingers
 from dexctl.calibrate.parameters import ACTUATOR_KINDS, JOINT_KINDS, HandNumbers
 from dexctl.physics.cpu import CpuPhysics
 from dexctl.profile import schema
 from dexctl.randomize.action import Backlash
 from dexctl.reorient.action import RelativeTargets
-from dexctl.scene import names
 from dexctl.scene.build import build_hand_scene
 
 # Fields of the model, and the kinds of numbers that stand in them.
 _JOINT_FIELDS = {"jnt_stiffness": "stiffness", "jnt_margin": "margin"}
 _DOF_FIELDS = {"dof_damping": "damping", "dof_frictionloss": "friction_loss"}
+_OTHER_FIELDS = ("jnt_range", "qpos_spring", "actuator_gainprm", "actuator_biasprm", "actuator_forcerange")
 
-# B hands, W windows, S steps of a window, J joints, A actuators; n simulations at once.
+# B hands, W windows, S steps of a window, J joints and A actuators that are simulated; n simulations at once.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,42 +40,41 @@ class Motion:
 
 
 class Replay:
-    """A batch of simulated hands, each with numbers of its own, without anything to hold."""
+    """A batch of simulated hands, each with numbers of its own, with nothing to hold.
 
-    def __init__(self, profile: schema.Profile, num_simulations: int) -> None:
+    Attributes:
+        joints: (J,) of the hand's joints, those that are simulated; actuators: (A,) likewise.
+    """
+
+    def __init__(self, profile: schema.Profile, num_simulations: int, finger: str = "wrist") -> None:
         """Makes the batch.
 
         Args:
             profile: its hand with its control ranges, its physics, actions and backlash.
+            finger: the only one on the palm: fingers that do not touch leave each other alone, and one costs a
+                quarter of five. The wrist carries them all.
         """
-        scene = build_hand_scene(profile)
+        kept = FINGERS if finger == "wrist" else ("wrist", finger)
+        self.joints = np.concatenate([part.joints for part in fingers(kept)])
+        self.actuators = np.concatenate([part.actuators for part in fingers(kept)])
+        scene = build_hand_scene(profile, [name for name in FINGERS if name not in kept])
         # A probe may be a hand that no solver can step: it loses, and stops nothing.
         self.physics = CpuPhysics(scene, num_simulations, msgspec.structs.replace(profile.physics, failure_share=1.0))
         self.num_simulations = num_simulations
         self.control_period_s = profile.physics.timestep_s * profile.physics.substeps
         self._scene = scene
-        control_range = torch.from_numpy(scene.model.actuator_ctrlrange.copy())
-        self._targets = RelativeTargets(control_range, profile.action, names.ACTUATORS)
+        self._targets = RelativeTargets(
+            torch.from_numpy(scene.model.actuator_ctrlrange.copy()),
+            msgspec.structs.replace(profile.action, hold={}),
+        )
         self._settings = profile.randomize.unmodeled.backlash
         self._backlash = self._new_backlash(num_simulations)
-        self._fields = {
-            name: self.physics.model_field(name)
-            for name in (
-                *_JOINT_FIELDS,
-                *_DOF_FIELDS,
-                *("jnt_range", "qpos_spring", "actuator_gainprm", "actuator_biasprm", "actuator_forcerange"),
-            )
-        }
-
-    @property
-    def reach_rad(self) -> np.ndarray:
-        """(A,) what a full action adds to each actuator's angle."""
-        return self._targets.reach_rad.numpy()
+        fields = (*_JOINT_FIELDS, *_DOF_FIELDS, *_OTHER_FIELDS)
+        self._fields = {name: self.physics.model_field(name) for name in fields}
 
     def _new_backlash(self, count: int) -> Backlash:
         # The speeds are written for each hand: these are only the shape.
-        none = [(0.0, 0.0)] * len(names.ACTUATORS)
-        return Backlash(self._settings, none, self.control_period_s, count)
+        return Backlash(self._settings, [(0.0, 0.0)] * len(self.actuators), self.control_period_s, count)
 
     def windows(self, motion: Motion, hands: HandNumbers, starts: np.ndarray, steps: int) -> np.ndarray:
         """Plays every window with every hand.
@@ -86,30 +86,35 @@ class Replay:
         Returns:
             (B, W, S, J) angles after each step, rad; NaN from where a simulation failed.
         """
+        hands = HandNumbers(hands.joints[:, self.joints], hands.actuators[:, self.actuators])
+        motion = Motion(
+            motion.angles_rad[:, self.joints],
+            motion.velocities_rad_s[:, self.joints],
+            motion.actions[:, self.actuators],
+        )
         count, windows = len(hands.joints), len(starts)
         slack = self._slack(motion, hands, starts)
-        found = np.empty((count * windows, steps, len(names.JOINTS)))
-        jobs = np.arange(count * windows)
-        for first in range(0, len(jobs), self.num_simulations):
-            some = jobs[first : first + self.num_simulations]
-            hand, window = np.divmod(some, windows)
-            found[some] = self._play(motion, hands, hand, starts[window], slack[hand, window], steps)
+        found = np.empty((count * windows, steps, len(self.joints)))
+        for first in range(0, count * windows, self.num_simulations):
+            jobs = np.arange(first, min(first + self.num_simulations, count * windows))
+            hand, window = np.divmod(jobs, windows)
+            found[jobs] = self._play(motion, hands, hand, starts[window], slack[hand, window], steps)
         return found.reshape(count, windows, steps, -1)
 
     def _slack(self, motion: Motion, hands: HandNumbers, starts: np.ndarray) -> Tensor:
         """Where each tendon hangs when a window begins, (B, W, A): it depends on the actions alone."""
         speeds, which = np.unique(_backlash_log(hands), axis=0, return_inverse=True)
-        backlash = self._new_backlash(len(speeds))
-        backlash.speed[:] = self._speed(speeds)
-        rows = torch.arange(len(speeds))
-        actions = torch.from_numpy(motion.actions)
+        speed = self._speed(speeds).numpy()
         at = {int(start): column for column, start in enumerate(starts)}
-        found = torch.zeros(len(speeds), len(starts), len(names.ACTUATORS), dtype=torch.float64)
-        for moment in range(int(starts.max(initial=-1)) + 1):
+        found = np.zeros((len(speeds), len(starts), len(self.actuators)))
+        slack = np.zeros((len(speeds), len(self.actuators)))
+        actions = np.where(np.abs(motion.actions) < self._settings.dead_zone, 0.0, motion.actions)
+        for moment, action in enumerate(actions[: int(starts.max(initial=-1)) + 1]):
             if moment in at:
-                found[:, at[moment]] = backlash.slack
-            backlash.apply(rows, actions[moment].expand(len(speeds), -1))
-        return found[torch.from_numpy(which.reshape(-1))]
+                found[:, at[moment]] = slack
+            slack += np.where(action < 0, speed[..., 0], speed[..., 1]) * (action * self.control_period_s)
+            np.clip(slack, -1.0, 1.0, out=slack)
+        return torch.from_numpy(found[which.reshape(-1)])
 
     def _speed(self, log_speed: np.ndarray) -> Tensor:
         return torch.exp(torch.from_numpy(log_speed)).clamp_min(self._settings.slowest_per_s)
@@ -125,7 +130,7 @@ class Replay:
         qpos[:, self._scene.joint_qpos] = torch.from_numpy(motion.angles_rad[starts])
         qvel[:, self._scene.joint_dof] = torch.from_numpy(motion.velocities_rad_s[starts])
         physics.place(ids, qpos, qvel)
-        found = np.empty((len(ids), steps, len(names.JOINTS)))
+        found = np.empty((len(ids), steps, len(self.joints)))
         failed = np.zeros(len(ids), dtype=bool)
         actions = torch.from_numpy(motion.actions)
         whole = None if len(ids) == self.num_simulations else ids

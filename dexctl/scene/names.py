@@ -26,6 +26,8 @@ ACTUATED = tuple(joint for joint in JOINTS if joint not in COUPLED.values())
 ACTUATORS = tuple(f"A_{joint}" for joint in ACTUATED)
 
 PALM = "palm"
+# First body of each finger, which carries all others of it.
+FINGER_BODIES = {"ff": "ffknuckle", "mf": "mfknuckle", "rf": "rfknuckle", "lf": "lfmetacarpal", "th": "thbase"}
 BASE_MARKERS = ("base0", "base1", "base2")
 
 OBJECT = "object"

@@ -35,7 +35,7 @@ class Calibrate(Table, frozen=True, kw_only=True):
         moving_rad: a finger moves in a window when one of its joints travels so far.
         least_gain: a change that improves the error by less than this share is not kept; a sweep that does ends it.
         sweeps: at most so many.
-        probes_factor, probes_shift: what coordinate descent tries on factors, and on shifts and values, rad or N m.
+        probes: steps that coordinate descent tries each way, as shares of a parameter's spread.
         sensor_rad: the least error that a joint sensor is trusted to have.
         determined: a parameter is determined when what is left of its spread is at most this share.
         parameters: by kind.
@@ -47,8 +47,7 @@ class Calibrate(Table, frozen=True, kw_only=True):
     moving_rad: Positive
     least_gain: Fraction
     sweeps: PositiveCount
-    probes_factor: Annotated[list[Positive], Meta(min_length=1)]
-    probes_shift: Annotated[list[Positive], Meta(min_length=1)]
+    probes: Annotated[list[Positive], Meta(min_length=1)]
     sensor_rad: Positive
     determined: Fraction
     parameters: dict[str, FittedParameter]

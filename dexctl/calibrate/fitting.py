@@ -1,0 +1,162 @@
+"""A hand fitted to a recording, finger by finger."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+
+from dexctl.calibrate.confidence import Confidence, confidence
+from dexctl.calibrate.coordinate import coordinate_descent
+from dexctl.calibrate.fingers import Finger
+from dexctl.calibrate.least_squares import least_squares
+from dexctl.calibrate.parameters import HandNumbers, Layout, Parameter, numbers_of, write
+from dexctl.calibrate.problem import Problem
+from dexctl.calibrate.replay import Motion, Replay
+from dexctl.calibrate.residuals import FingerError
+from dexctl.calibrate.windows import Windows
+from dexctl.profile import schema
+
+Method = Literal["least-squares", "coordinate"]
+# At most so many simulations in a batch: enough for every core, few enough for its caches.
+_BATCH = 512
+# Where the search for a force limit begins: a share of the torque that a full action asks for. From a limit that
+# is never met no direction leads down again.
+_MET = 0.7
+
+
+@dataclasses.dataclass(frozen=True)
+class FingerFit:
+    """What became of one finger.
+
+    Attributes:
+        parameters: P of them; vector: (P,) what was found; values: (P,) in the profile's units; before: (P,) likewise.
+        confidence: None when it was not fitted.
+        converged: it was fitted to its end.
+        windows: how many the fit saw.
+    """
+
+    finger: str
+    parameters: Sequence[Parameter]
+    vector: np.ndarray
+    values: np.ndarray
+    before: np.ndarray
+    confidence: Confidence | None
+    converged: bool
+    windows: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """Where a running fit is.
+
+    Attributes:
+        error_rad: root mean square at the windows' ends, of those that the fit sees.
+        iterations: of this finger.
+    """
+
+    finger: str
+    vector: np.ndarray
+    error_rad: float
+    iterations: int
+
+
+Tell = Callable[[Told], bool]
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What is fitted to what.
+
+    Attributes:
+        profile: the hand to begin with, its physics, and how to calibrate.
+        kinds: of numbers that may move.
+        parts: fingers that are fitted.
+    """
+
+    profile: schema.Profile
+    settings: schema.Calibrate
+    motion: Motion
+    windows: Windows
+    method: Method
+    kinds: Sequence[str]
+    parts: Sequence[Finger]
+    seed: int = 0
+
+
+def fit(task: Task, tell: Tell, begun: Mapping[str, np.ndarray], done: Mapping[str, bool]) -> list[FingerFit]:
+    """Fits every finger that has enough windows.
+
+    Args:
+        tell: told of every iteration; False stops the whole fit.
+        begun: vectors of an earlier, interrupted fit, by finger.
+        done: of those, the ones that came to an end, and whether they converged.
+
+    Returns:
+        One for each finger; shorter when it was stopped.
+    """
+    found: list[FingerFit] = []
+    start = numbers_of(task.profile.hand)
+    for part in task.parts:
+        layout = Layout(start, task.settings, task.kinds, [part])
+        which = task.windows.of(part, held_out=False)
+        if len(which) + len(task.windows.of(part, held_out=True)) < task.settings.least_windows:
+            found.append(_unfitted(part, layout, start, len(which)))
+            continue
+        batch = min(_BATCH, (len(layout) + 1) * len(which))
+        replay = Replay(task.profile, batch, part.name)
+        problem = Problem(layout, FingerError(replay, task.motion, task.windows, part, which), task.settings)
+        listener = _Listener(part.name, tell)
+        vector, converged = begun.get(part.name, _beginning(task.profile, layout)), done.get(part.name, False)
+        if part.name not in done:
+            if task.method == "least-squares":
+                vector, converged = least_squares(problem, vector, listener)
+            else:
+                vector, converged = coordinate_descent(problem, vector, listener, task.seed)
+        if listener.stopped:
+            return found
+        sure = confidence(problem, vector)
+        before = layout.read(start)[0]
+        found.append(
+            FingerFit(part.name, layout.parameters, vector, layout.values(vector), before, sure, converged, len(which))
+        )
+    return found
+
+
+def fitted_hand(hand: HandNumbers, fits: Sequence[FingerFit]) -> HandNumbers:
+    """The hand (B = 1) with what the fits found written into it."""
+    for one in fits:
+        hand = write(hand, one.parameters, one.values)
+    return hand
+
+
+class _Listener:
+    """Counts a finger's iterations on their way to whoever wants to know."""
+
+    def __init__(self, finger: str, tell: Tell) -> None:
+        self._finger, self._tell, self._count = finger, tell, 0
+        self.stopped = False
+
+    def __call__(self, vector: np.ndarray, mean_square: float) -> bool:
+        self._count += 1
+        self.stopped = not self._tell(Told(self._finger, vector, float(np.sqrt(mean_square)), self._count))
+        return not self.stopped
+
+
+def _unfitted(part: Finger, layout: Layout, start: HandNumbers, windows: int) -> FingerFit:
+    values = layout.read(start)[0]
+    return FingerFit(part.name, layout.parameters, np.zeros(len(layout)), values, values, None, False, windows)
+
+
+def _beginning(profile: schema.Profile, layout: Layout) -> np.ndarray:
+    """The hand itself, with force limits that a full action meets."""
+    values = layout.values(np.zeros(len(layout)))
+    for index, (kind, owner) in enumerate(layout.parameters):
+        if kind == "force_limit":
+            actuator = profile.hand.actuators[owner]
+            low, high = actuator.control_range_rad
+            full = actuator.gain * 0.5 * profile.action.range_fraction * (high - low)
+            values[index] = min(values[index], _MET * full)
+    return np.clip(layout.vector(values), layout.low, layout.high)

@@ -1,0 +1,95 @@
+"""Bounded least squares over all moments of all windows, by MuJoCo's own Gauss-Newton method.
+
+What the recording says nothing of stays near the start: each parameter's distance from it, in its
+expected spread, counts like one error of the size that the joint mostly has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from mujoco import minimize
+
+from dexctl.calibrate.problem import Problem
+
+# First all joints count alike, then each by how well it can be matched.
+_COARSE_RAD = 0.02
+DIFFERENCE = 1e-3
+# Called with the newest vector after each iteration; False ends the fit.
+Each = Callable[[np.ndarray, float], bool]
+
+
+class _EndError(Exception):
+    """Ends the solver from its callback, which has no other way."""
+
+
+class _Round:
+    """One run of the solver: errors in units of ``scale_rad`` (F,)."""
+
+    def __init__(self, problem: Problem, scale_rad: np.ndarray, each: Each) -> None:
+        self._problem, self._scale, self._each = problem, scale_rad, each
+        self._tried: tuple[np.ndarray, float] = (np.empty(0), np.inf)
+        self.vector, self.best = np.empty(0), np.inf
+        self.converged = self.stopped = False
+
+    def residual(self, columns: np.ndarray) -> np.ndarray:
+        """(P, B) to (R, B), the form that the solver wants."""
+        vectors = np.ascontiguousarray(columns.T)
+        errors = (self._problem.errors(vectors) / self._scale).reshape(len(vectors), -1)
+        found = np.concatenate((errors, vectors), axis=1)
+        if len(vectors) == 1:
+            cost = 0.5 * float(np.square(found[0]).sum())
+            if cost < self.best:
+                self.vector, self.best = vectors[0].copy(), cost
+        return found.T
+
+    def iterated(self, trace: list[minimize.IterLog]) -> None:
+        """Ends the run when an iteration gained less than the profile's share, or somebody wants it to end."""
+        last = trace[-1]
+        gained = float(last.reduction) / max(float(last.objective), 1e-300)
+        if not self._each(self.vector, float(self._problem.at_end(self.vector[None])[0])):
+            self.stopped = True
+            raise _EndError
+        if gained < self._problem.settings.least_gain:
+            self.converged = True
+            raise _EndError
+
+    def run(self, vector: np.ndarray) -> None:
+        """Minimises from a vector (P,)."""
+        layout = self._problem.layout
+        # A bound that is met from the start leaves no room for the solver.
+        low, high = layout.low - 1e-9, layout.high + 1e-9
+        try:
+            minimize.least_squares(
+                vector,
+                self.residual,
+                bounds=(low, high),
+                eps=np.float64(DIFFERENCE),
+                max_iter=self._problem.settings.sweeps,
+                verbose=minimize.Verbosity.SILENT,
+                iter_callback=self.iterated,
+            )
+            self.converged = True
+        except _EndError:
+            pass
+
+
+def least_squares(problem: Problem, vector: np.ndarray, each: Each) -> tuple[np.ndarray, bool]:
+    """Fits one finger.
+
+    Args:
+        vector: (P,) where to begin.
+        each: told of every iteration.
+
+    Returns:
+        The best vector (P,), and whether it converged.
+    """
+    coarse = np.full(problem.error.usable.shape[1], _COARSE_RAD)
+    first = _Round(problem, coarse, each)
+    first.run(vector)
+    if first.stopped or not first.converged:
+        return first.vector, False
+    second = _Round(problem, problem.rms(first.vector), each)
+    second.run(first.vector)
+    return second.vector, second.converged

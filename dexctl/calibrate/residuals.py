@@ -1,0 +1,47 @@
+"""How far simulated windows of one finger end up from the recorded ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dexctl.calibrate.fingers import Finger
+from dexctl.calibrate.parameters import HandNumbers
+from dexctl.calibrate.replay import Motion, Replay
+from dexctl.calibrate.windows import Windows
+
+# What counts for a joint that a failed simulation lost, rad.
+_LOST_RAD = 3.0
+
+# B hands, W windows of this finger, S steps, F joints of the finger.
+
+
+class FingerError:
+    """The error of one finger's joints in some of the windows, for many hands at once.
+
+    Attributes:
+        usable: (W, F) what counts.
+    """
+
+    def __init__(self, replay: Replay, motion: Motion, windows: Windows, finger: Finger, which: np.ndarray) -> None:
+        """Takes the windows.
+
+        Args:
+            which: (W,) indices of windows.
+        """
+        self._replay, self._motion, self._finger, self._steps = replay, motion, finger, windows.steps
+        self._columns = np.flatnonzero(np.isin(replay.joints, finger.joints))
+        self._starts = windows.starts[which]
+        self.usable = windows.usable[which][:, finger.joints]
+        moments = self._starts[:, None] + np.arange(1, windows.steps + 1)
+        self._measured = motion.angles_rad[moments][:, :, finger.joints]
+
+    def __call__(self, hands: HandNumbers) -> np.ndarray:
+        """(B, W, S, F) simulated less measured angles, rad; 0 where a joint is not usable."""
+        simulated = self._replay.windows(self._motion, hands, self._starts, self._steps)[..., self._columns]
+        error = np.nan_to_num(simulated - self._measured, nan=_LOST_RAD)
+        return error * self.usable[:, None, :]
+
+    def at_end(self, hands: HandNumbers) -> np.ndarray:
+        """(B,) mean square of the angles' error at the windows' ends, rad^2: what the paper minimises."""
+        error = self(hands)[:, :, -1]
+        return (error**2).sum(axis=(1, 2)) / max(1, self.usable.sum())
