@@ -70,6 +70,12 @@ def evaluate(
     memory: Annotated[
         bool, typer.Option("--memory", help="Probe what the policies remember of the physics they are in, after 5 s.")
     ] = False,
+    grasps: Annotated[
+        bool, typer.Option("--grasps", help="Tell which fingers touch the object, and the grasps they make of it.")
+    ] = False,
+    pictures: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="With --grasps: a picture of each grasp found.")
+    ] = None,
     settings: Settings = None,
     dry_run: DryRun = False,
     json: Json = False,
@@ -97,6 +103,8 @@ def evaluate(
         report=report,
         film=film,
         memory=memory,
+        grasps=grasps,
+        pictures=pictures,
         recording=tuple(recording or ()),
         vision=vision,
         images=tuple(images or ()),

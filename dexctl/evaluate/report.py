@@ -156,7 +156,7 @@ def _every_trial(page: Page) -> str:
 def _trial(shown: Shown) -> str:
     frames = "".join(
         f'<figure><img alt="" src="data:image/jpeg;base64,{_base64(_jpeg(frame.picture))}">'
-        f"<figcaption>{_clock(frame.seconds)} &middot; {frame.goals}</figcaption></figure>"
+        f"<figcaption>{_clock(frame.seconds)} &middot; {frame.goals} reached</figcaption></figure>"
         for frame in shown.strip
     )
     film = ""

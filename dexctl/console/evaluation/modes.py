@@ -33,8 +33,9 @@ MODES = (
     Mode(
         "policies",
         needs=("policy",),
-        takes=("profile", "set", "trials", "seed", "greedy", "paper", "plot", "report", "film"),
+        takes=("profile", "set", "trials", "seed", "greedy", "paper", "plot", "report", "film", "vision"),
     ),
+    Mode("grasps", needs=("policy", "grasps"), takes=("profile", "set", "trials", "seed", "greedy", "pictures")),
     Mode("memory", needs=("policy", "memory"), takes=("profile", "set", "trials", "seed")),
     Mode("recordings", needs=("recording",), takes=()),
     Mode("poses", needs=("vision", "images"), takes=("worst",)),

@@ -24,6 +24,8 @@ class Question:
     report: Path | None = None
     film: bool = False
     memory: bool = False
+    grasps: bool = False
+    pictures: Path | None = None
     recording: tuple[Path, ...] = ()
     vision: str | None = None
     images: tuple[Path, ...] = ()
