@@ -22,13 +22,13 @@ from dexctl.evaluate.trials import score
 from dexctl.policy.opening import OpenPolicy
 from dexctl.profile.load import digest
 from dexctl.profile.schema import Robot as RobotProfile
+from dexctl.robot import realtime
 from dexctl.robot.awaiting import await_object
 from dexctl.robot.control import Clocks, Controller, Outcome, Step
 from dexctl.robot.goal_file import Goal
 from dexctl.robot.opening import open_robot
 from dexctl.robot.placing import Placing
 from dexctl.robot.protocol import Features, Robot
-from dexctl.robot.realtime import CONTROL_PRIORITY, schedule_first
 from dexctl.robot.recorder import Recorder
 from dexctl.robot.safety import Guard
 from dexctl.robot.sensed import SOURCES, PoseEstimator, check_senses
@@ -74,6 +74,9 @@ def run_deploy(plan: DeployPlan, output: Output, dry_run: bool) -> None:
         Stopped: a signal.
     """
     torch.set_num_threads(1)
+    # Before any other thread is made: those that share Python's lock with the control loop must not be put off either.
+    realtime.switch_threads_quickly()
+    why_not = "" if dry_run else realtime.schedule_first(realtime.CONTROL_PRIORITY)
     if plan.recording.exists():
         raise CreateError(f"{plan.recording}: there already, and recordings are never overwritten", "Name another.")
     profile = plan.policy.profile
@@ -85,6 +88,7 @@ def run_deploy(plan: DeployPlan, output: Output, dry_run: bool) -> None:
     ):
         features = robot.features
         _check(plan, features)
+        _tell_scheduling(features, why_not)
         if dry_run:
             output.show(_plan_document(plan, features), *_plan_tables(plan, features))
             return
@@ -157,11 +161,6 @@ class _Session:
         self._events.emit("ready", robot=self._robot.features.name, armed=self._plan.armed)
         if not self._plan.armed:
             messages.info("not armed: everything but motion, one trial of 4 s; give --arm to move the robot")
-        if self._robot.features.clock == "real":
-            why_not = schedule_first(CONTROL_PRIORITY)
-            self._events.emit("realtime", scheduled_first=not why_not)
-            if why_not:
-                messages.warning(f"the control loop runs without SCHED_FIFO: {why_not}")
         for outcome in self._controller.run(self._plan.trials, self._plan.armed):
             outcomes.append(outcome)
             self._events.emit("trial", **dataclasses.asdict(outcome))
@@ -187,6 +186,13 @@ class _Session:
     def _await_object(self, index: int) -> None:
         messages.info(f"trial {index + 1}: put the object on the palm and take the hand away")
         await_object(self._robot, self._plan.policy.profile.task, _PERSON_S, self._ends)
+
+
+def _tell_scheduling(features: Features, why_not: str) -> None:
+    if features.clock == "virtual":
+        realtime.schedule_as_others()
+    elif why_not:
+        messages.warning(f"the control loop runs without SCHED_FIFO: {why_not}")
 
 
 def _check(plan: DeployPlan, features: Features) -> None:

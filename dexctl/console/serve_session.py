@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 from dexctl.console import messages
@@ -65,6 +67,8 @@ def run_serve(plan: ServePlan, output: Output, dry_run: bool = False) -> None:
     with (
         Signals() as signals,
         Events("simulate", output.event_stream(), profile_digest=plan.loaded.digest, seed=plan.seed) as events,
+        # Before any thread is made: all of them share Python's lock with the low-level loop.
+        _hurried(events, plan.virtual),
         RobotServer(
             plan.loaded.profile,
             robot,
@@ -79,8 +83,6 @@ def run_serve(plan: ServePlan, output: Output, dry_run: bool = False) -> None:
         events.emit("listening", endpoint=server.endpoint)
         if plan.endpoint_file:
             write_endpoint_file(plan.endpoint_file, server.endpoint)
-        if not plan.virtual:
-            _hurry(server, events)
         server.watch(signals.fileno())
         server.start()
         events.emit("ready", robot=robot.name, clock=server.features.clock)
@@ -102,8 +104,12 @@ def _tell(events: Events, kind: str, fields: dict[str, object]) -> None:
         messages.warning(str(fields["message"]))
 
 
-def _hurry(server: RobotServer, events: Events) -> None:
+@contextlib.contextmanager
+def _hurried(events: Events, virtual: bool) -> Iterator[None]:
     """Asks the system for the time and memory that a low-level loop wants, and says what it did not give."""
+    if virtual:
+        yield
+        return
     realtime.switch_threads_quickly()
     memory = realtime.pin_memory()
     scheduling = realtime.schedule_first(realtime.TALK_PRIORITY)
@@ -111,6 +117,7 @@ def _hurry(server: RobotServer, events: Events) -> None:
     for what, why in (("SCHED_FIFO", scheduling), ("pinned memory", memory)):
         if why:
             messages.warning(f"the low-level loop runs without {what}: {why}")
+    yield
 
 
 def _punctuality(server: RobotServer) -> dict[str, object]:

@@ -42,6 +42,12 @@ def schedule_first(priority: int) -> str:
     return ""
 
 
+def schedule_as_others() -> None:
+    """Takes the calling thread back among the ordinary ones."""
+    if hasattr(os, "SCHED_OTHER"):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 def switch_threads_quickly() -> None:
     """Lets a waiting thread take Python's lock after a tenth of a millisecond."""
     sys.setswitchinterval(_SWITCH_S)
