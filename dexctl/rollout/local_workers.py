@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 
 # The optimizer's updates go first: its threads wait for one another, the workers for nobody.
 _NICENESS = 5
@@ -81,7 +82,9 @@ class LocalWorkers:
     def __enter__(self) -> LocalWorkers:
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         living = [process for process in self._processes if process is not None]
         for process in living:
             process.terminate()

@@ -54,7 +54,11 @@ def _answer(client: zmq.Socket[bytes], connections: Connections, endpoint: str, 
         ready = dict(poller.poll(int(left_s * 1000) + 1))
         if client in ready:
             return _read(client.recv_multipart()[0], endpoint)
-        if any(change.event & FAILED for change in connections.changes(time.monotonic())):
+        changes = connections.changes(time.monotonic())
+        for change in changes:
+            if change.event == zmq.EVENT_DISCONNECTED and change.connection:
+                change.connection.handle.close()
+        if any(change.event & FAILED for change in changes):
             raise RefusedError(
                 f"no handshake with {endpoint}: its keys do not fit ours, or it is no optimizer",
                 "Give --key of a worker that it lets in, and its --server-key.",

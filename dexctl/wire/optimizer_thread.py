@@ -137,24 +137,7 @@ class OptimizerThread(threading.Thread):
 
     def views(self) -> list[WorkerView]:
         """Living workers, by index; may be called from any thread."""
-        now_s, newest = time.monotonic(), self._editions.newest
-        steps = self._layout.steps * self._layout.environments
-        views = [
-            WorkerView(
-                worker=session.index,
-                name=session.name,
-                host=session.hello.host,
-                pid=session.hello.pid,
-                address=session.connection.host if session.connection else "",
-                silent_s=now_s - session.heard_s,
-                segments=session.segments,
-                steps_per_s=session.segments_per_s(now_s) * steps,
-                version=session.version,
-                staleness=max(0, newest - session.version),
-            )
-            for session in self._roster.living()
-        ]
-        return sorted(views, key=lambda view: view.worker)
+        return self._roster.views(time.monotonic(), self._editions.newest)
 
     def run(self) -> None:
         """Serve until stopped."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from dexctl.wire.connections import Connection
 from dexctl.wire.layout import Layout
-from dexctl.wire.messages import Announce, Fault, Hello, SegmentHeader
+from dexctl.wire.messages import Announce, Fault, Hello, SegmentHeader, WorkerView
 
 # What is remembered of workers that went: a few hundred bytes each.
 REMEMBERED = 10_000
@@ -118,6 +118,25 @@ class Roster:
     def of_worker(self, worker: str) -> Session | None:
         """Session of a worker id, living or lost."""
         return self._sessions.get(worker)
+
+    def views(self, now_s: float, newest: int) -> list[WorkerView]:
+        """Living workers, by index; ``newest`` is the version published last."""
+        views = [
+            WorkerView(
+                worker=session.index,
+                name=session.name,
+                host=session.hello.host,
+                pid=session.hello.pid,
+                address=session.connection.host if session.connection else "",
+                silent_s=now_s - session.heard_s,
+                segments=session.segments,
+                steps_per_s=session.segments_per_s(now_s) * self._layout.steps * self._layout.environments,
+                version=session.version,
+                staleness=max(0, newest - session.version),
+            )
+            for session in self.living()
+        ]
+        return sorted(views, key=lambda view: view.worker)
 
     def greet(self, hello: Hello, user: str, route: bytes, now_s: float) -> Session:
         """Let a worker in, for the first time or again.
