@@ -16,11 +16,10 @@ import numpy as np
 from dexctl.profile import schema
 from dexctl.randomize.appearance import Look
 from dexctl.scene.picture import open_context
-from dexctl.vision.rendering.subject import build_subject
+from dexctl.vision.rendering.subject import Subject, build_subject
 from dexctl.vision.rendering.surface import Tint, shift, to_hsv
 
 _GEOMS = 200
-_RGB = int(mujoco.mjtTextureRole.mjTEXROLE_RGB)
 
 
 class ClassicRenderer:
@@ -50,7 +49,7 @@ class ClassicRenderer:
         self._pixels = np.empty((edge, self._cameras * edge, 3), np.uint8)
         self._views = [mujoco.MjrRect(edge * camera, 0, edge, edge) for camera in range(self._cameras)]
         self._whole = mujoco.MjrRect(0, 0, self._cameras * edge, edge)
-        self._paint = _ObjectPaint(model, self._subject.object_texture, self._subject.object_materials)
+        self._paint = ObjectPaint(model, self._subject)
         self._gl, self._context, self.device = open_context(model, self._cameras * edge, edge)
 
     def draw(self, qpos: np.ndarray, appearance: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -100,18 +99,13 @@ class ClassicRenderer:
     def _dress(self, look: Mapping[str, np.ndarray]) -> None:
         """Materials into the model, from where the scene takes them."""
         subject, model = self._subject, self._model
-        hand, table = subject.robot_materials, subject.table_material
-        model.mat_rgba[hand, :3] = look["robot_color"]
+        subject.paint(look)
+        hand = subject.robot_materials
         model.mat_specular[hand] = specular(look["robot_metallic"], look["robot_glossiness"])
         model.mat_shininess[hand] = look["robot_glossiness"]
-        pattern = look["robot_pattern"]
-        model.mat_texid[hand, _RGB] = np.where(pattern < 0, -1, subject.round_patterns[pattern])
         model.mat_specular[subject.object_materials] = specular(look["object_metallic"], look["object_glossiness"])
         model.mat_shininess[subject.object_materials] = look["object_glossiness"]
-        model.mat_rgba[table, :3] = look["background_color"]
-        behind = int(look["background_pattern"])
-        model.mat_texid[table, _RGB] = -1 if behind < 0 else subject.flat_patterns[behind]
-        if self._paint.shift(float(look["object_hue"]), float(look["object_saturation"]), float(look["object_value"])):
+        if self._paint.shift(look):
             mujoco.mjr_uploadTexture(model, self._context, subject.object_texture)
 
     def _light(self, look: Mapping[str, np.ndarray]) -> None:
@@ -173,23 +167,29 @@ def specular(metallic: np.ndarray, glossiness: np.ndarray) -> np.ndarray:
     return np.minimum(metallic + 0.5 * glossiness, 1.0)
 
 
-class _ObjectPaint:
-    """The object's colours in a model."""
+class ObjectPaint:
+    """The object's colours in a model.
 
-    def __init__(self, model: mujoco.MjModel, texture: int, materials: np.ndarray) -> None:
-        self._model, self._materials = model, materials
-        self._colors_hsv = to_hsv(model.mat_rgba[materials, :3].astype(np.float64))
-        self._texture: np.ndarray | None = None
+    Attributes:
+        pixels: of its texture, (P, 3) uint8; None without one.
+    """
+
+    def __init__(self, model: mujoco.MjModel, subject: Subject) -> None:
+        self._model, self._materials = model, subject.object_materials
+        self._colors_hsv = to_hsv(model.mat_rgba[self._materials, :3].astype(np.float64))
+        self.pixels: np.ndarray | None = None
+        texture = subject.object_texture
         if texture >= 0:
             start = model.tex_adr[texture]
             length = model.tex_height[texture] * model.tex_width[texture] * model.tex_nchannel[texture]
             pixels = model.tex_data[start : start + length].reshape(-1, 3)
-            self._texture, self._tint = pixels, Tint(pixels)
+            self.pixels, self._tint = pixels, Tint(pixels)
 
-    def shift(self, hue: float, saturation: float, value: float) -> bool:
-        """Adds to the calibrated colours; whether a texture changed."""
-        if self._texture is not None:
-            self._texture[:] = self._tint.shifted(hue, saturation, value)
+    def shift(self, look: Mapping[str, np.ndarray]) -> bool:
+        """Adds to the calibrated colours; whether the texture changed."""
+        by = float(look["object_hue"]), float(look["object_saturation"]), float(look["object_value"])
+        if self.pixels is not None:
+            self.pixels[:] = self._tint.shifted(*by)
             return True
-        self._model.mat_rgba[self._materials, :3] = shift(self._colors_hsv, hue, saturation, value)
+        self._model.mat_rgba[self._materials, :3] = shift(self._colors_hsv, *by)
         return False

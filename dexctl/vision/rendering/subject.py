@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 
 import mujoco
 import numpy as np
@@ -24,6 +25,7 @@ _FOREARM_CELLS = 2.5
 _TEXELS_A_SAMPLE = 2.0
 _LEAST_FACE_PX = 32
 _SHADOW_HALF_M = 0.35
+_RGB = int(mujoco.mjtTextureRole.mjTEXROLE_RGB)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +51,15 @@ class Subject:
     flat_patterns: np.ndarray
     round_patterns: np.ndarray
     lights: np.ndarray
+
+    def paint(self, look: Mapping[str, np.ndarray]) -> None:
+        """Puts colours and patterns of one state's appearance into the model's materials."""
+        self.model.mat_rgba[self.robot_materials, :3] = look["robot_color"]
+        pattern = look["robot_pattern"]
+        self.model.mat_texid[self.robot_materials, _RGB] = np.where(pattern < 0, -1, self.round_patterns[pattern])
+        self.model.mat_rgba[self.table_material, :3] = look["background_color"]
+        behind = int(look["background_pattern"])
+        self.model.mat_texid[self.table_material, _RGB] = -1 if behind < 0 else self.flat_patterns[behind]
 
 
 def build_subject(profile: schema.Profile, size_px: int) -> Subject:
@@ -197,8 +208,7 @@ def _find(model: mujoco.MjModel, object_body: str, dressed: list[str], object_qp
             bodies.add(body)
     geoms = [geom for geom in range(model.ngeom) if model.geom_bodyid[geom] in bodies]
     materials = sorted({int(model.geom_matid[geom]) for geom in geoms} - {-1})
-    role = int(mujoco.mjtTextureRole.mjTEXROLE_RGB)
-    textures = sorted({int(model.mat_texid[material, role]) for material in materials} - {-1})
+    textures = sorted({int(model.mat_texid[material, _RGB]) for material in materials} - {-1})
     return Subject(
         model=model,
         object_qpos=object_qpos,
