@@ -11,6 +11,7 @@ from dexctl.evaluate.curve import read_iterations
 from dexctl.physics.failure import is_failure, replay_failure
 from dexctl.policy import checkpoint
 from dexctl.profile.load import load
+from dexctl.vision.learner import NETWORK
 
 _SECONDS_PER_YEAR = 365.25 * 24 * 3600
 
@@ -56,6 +57,8 @@ def _run(path: Path) -> dict[str, Any]:
 def _checkpoint(path: Path) -> dict[str, Any]:
     saved = checkpoint.read(path)
     profile, progress = saved.profile, saved.header.progress
+    if saved.module(NETWORK):
+        return _estimator(saved)
     period_s = profile.physics.timestep_s * profile.physics.substeps
     return {
         "what": "checkpoint",
@@ -68,6 +71,25 @@ def _checkpoint(path: Path) -> dict[str, Any]:
         "updates": progress.version - 1,
         "steps": progress.steps,
         "simulated_years": progress.steps * period_s / _SECONDS_PER_YEAR,
+        "trained_s": progress.seconds,
+        "written_by": saved.header.dexctl,
+    }
+
+
+def _estimator(saved: checkpoint.Checkpoint) -> dict[str, Any]:
+    vision, progress = saved.profile.vision, saved.header.progress
+    assert vision is not None, "an estimator's profile has a table for it"
+    return {
+        "what": "pose estimator",
+        "path": str(saved.path),
+        "profile": saved.profile.description,
+        "digest": saved.header.digest,
+        "cameras": ", ".join(saved.profile.cameras),
+        "image_px": vision.image_px,
+        "rotation": vision.network.rotation,
+        "parameters": sum(tensor.numel() for tensor in saved.module(NETWORK).values()),
+        "batches": progress.version,
+        "states": progress.steps,
         "trained_s": progress.seconds,
         "written_by": saved.header.dexctl,
     }

@@ -22,6 +22,8 @@ from dexctl.rollout.collector import sampling_noise
 from dexctl.scene.build import build_scene
 
 _TRIAL = randomness.stream("evaluate.trial")
+# From simulations, their rows and what is perceived of them to what the policy sees.
+Look = Callable[[Environment, Tensor, dict[str, Tensor]], dict[str, Tensor]]
 _ERROR = End.ERROR.name.lower()
 
 
@@ -70,12 +72,18 @@ def run_trials(
 
 
 def play_trials(
-    profile: Profile, chooser: Callable[[int], Chooser], count: int, seed: int, tracks: Tracks | None = None
+    profile: Profile,
+    chooser: Callable[[int], Chooser],
+    count: int,
+    seed: int,
+    tracks: Tracks | None = None,
+    look: Look = lambda env, rows, seen: seen,
 ) -> Generator[list[Trial], None, None]:
     """The same one control step at a time, so that several policies can take turns.
 
     Args:
         tracks: takes down every state, for pictures and for what fingers do.
+        look: changes what the policy sees, see ``sight.Sight.look``.
 
     Yields:
         The trials that ended in the step, often none.
@@ -93,7 +101,7 @@ def play_trials(
     env.begin(active, keys[:rows])
     policy.reset(active)
     while len(active):
-        seen = env.perceive(env.observe(active), active) if policy.observe else {}
+        seen = look(env, active, env.perceive(env.observe(active), active)) if policy.observe else {}
         observations = concatenate(seen, policy.observe) if policy.observe else torch.empty(0)
         if tracks:
             _take_down(tracks, env, index, active)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dexctl.policy import checkpoint
 from dexctl.policy.actor import Actor, Critic
+from dexctl.policy.adam import adam_tensors, restore_adam
 from dexctl.policy.normalization import RunningNormalization, statistics_of
 from dexctl.ppo.batch import Chunks, join
 from dexctl.ppo.loss import normalized, policy_loss, value_loss
@@ -279,9 +280,7 @@ class Learner:
         tensors: dict[str, Tensor] = {}
         for prefix, module in self._modules():
             tensors |= {f"{prefix}{name}": value for name, value in module.state_dict().items()}
-        for index, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"adam.{index}.{name}": value for name, value in moments.items()}
-        return tensors
+        return tensors | {f"adam.{name}": value for name, value in adam_tensors(self.optimizer).items()}
 
     def begin_from(self, saved: checkpoint.Checkpoint) -> None:
         """Takes over the networks of another run, and nothing of how far it was.
@@ -318,14 +317,7 @@ class Learner:
         self.settle()
 
     def _go_on(self, adam: Mapping[str, Tensor], version: int, steps: int, learning_rate: float) -> None:
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in adam.items():
-            index, _, field = name.partition(".")
-            moments.setdefault(int(index), {})[field] = tensor
-        groups = self.optimizer.state_dict()["param_groups"]
-        for group in groups:
-            group["lr"] = learning_rate
-        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        restore_adam(self.optimizer, adam, learning_rate)
         self.version, self.steps = version, steps
 
     def _modules(self) -> tuple[tuple[str, torch.nn.Module], ...]:

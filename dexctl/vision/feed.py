@@ -171,14 +171,15 @@ class Feed:
             self._put(error)
 
     def _put(self, item: Pictures | BaseException | None) -> bool:
-        started = time.perf_counter()
         while not self._closed.is_set():
+            started = time.perf_counter()
             try:
                 self._ahead.put(item, timeout=_TURN_S)
+                return True
             except queue.Full:
                 continue
-            self.held_s += time.perf_counter() - started
-            return True
+            finally:
+                self.held_s += time.perf_counter() - started
         return False
 
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from dexctl.console.evaluation.comparing import document_of, labelled, less_first, tables
 from dexctl.console.evaluation.contenders import Contender, open_contenders
 from dexctl.console.evaluation.question import Question
-from dexctl.console.output import Output, Table
+from dexctl.console.output import Output
 from dexctl.console.progress import Progress
 from dexctl.console.signals import Signals
 from dexctl.errors import CreateError, UsageError
-from dexctl.evaluate.comparison import LEVEL, Difference, decide, difference
+from dexctl.evaluate.comparison import Difference
 from dexctl.evaluate.paper import Goals, fitting_row, goals_row
 from dexctl.evaluate.tracks import Tracks
-from dexctl.evaluate.trials import Trial, goals_by_trial, play_trials, score
+from dexctl.evaluate.trials import Look, Trial, play_trials, score
+from dexctl.policy import checkpoint
 
 _PLOTS = (".png", ".svg", ".pdf")
 
@@ -37,14 +39,18 @@ def run(question: Question, output: Output, dry_run: bool) -> None:
         return
     counts = [question.trials or contender.policy.profile.evaluate.trials for contender in contenders]
     tracks = [Tracks() if question.report else None for _ in contenders]
-    with Signals() as signals, Progress("evaluate", quiet=output.quiet) as progress:
+    with (
+        _look(question, contenders) as look,
+        Signals() as signals,
+        Progress("evaluate", quiet=output.quiet) as progress,
+    ):
         plays = [
-            play_trials(one.policy.profile, one.policy.chooser, count, question.seed, taken)
+            play_trials(one.policy.profile, one.policy.chooser, count, question.seed, taken, look)
             for one, count, taken in zip(contenders, counts, tracks, strict=True)
         ]
         trials = _in_turns(contenders, counts, plays, progress, lambda: signals.stopped_by is not None)
         signals.raise_if_stopped()
-        differences = _differences(trials)
+        differences = less_first(trials)
         document = _document(question, contenders, counts, trials, differences, rows)
         scores = labelled(document["policies"])
         if question.report:
@@ -62,19 +68,23 @@ def run(question: Question, output: Output, dry_run: bool) -> None:
 
         draw_sorted(scores, rows, question.plot)
         output.made(question.plot)
-    output.show(document, *_tables(scores, rows, differences))
+    output.show(document, *tables(scores, rows, differences))
 
 
-def labelled(scores: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """Scores with what tells them apart: the policy, and the profile where there are several."""
-    several = len({one["profile"] for one in scores}) > 1
-    return [(f"{one['name']} on {one['profile']}" if several else one["name"], one) for one in scores]
+@contextlib.contextmanager
+def _look(question: Question, contenders: Sequence[Contender]) -> Iterator[Look]:
+    """How policies see: the simulation itself, or with an estimator its pictures."""
+    if question.vision is None:
+        yield lambda env, rows, seen: seen
+        return
+    from dexctl.evaluate.sight import Sight
+    from dexctl.vision.estimator import Estimator
+    from dexctl.vision.opening import locate_estimator
 
-
-def shortened(goals: Sequence[int]) -> str:
-    """Sorted trials in one line, equal ones together: ``50 x3, 41, 7 x2``."""
-    counts = {one: goals.count(one) for one in dict.fromkeys(goals)}
-    return ", ".join(f"{one} x{count}" if count > 1 else str(one) for one, count in counts.items())
+    with Sight(Estimator.open(checkpoint.read(locate_estimator(question.vision)))) as sight:
+        for contender in contenders:
+            sight.check(contender.policy.profile)
+        yield sight.look
 
 
 def _in_turns(
@@ -126,14 +136,6 @@ def _check_plot(path: Path) -> None:
         raise CreateError(f"{path}: there is no folder {path.parent}", "Make it, or give another.")
 
 
-def _differences(trials: Sequence[Sequence[Trial]]) -> list[Difference | None]:
-    """Each policy less the first, trial by trial; None where there are too few."""
-    first, *others = [goals_by_trial(some) for some in trials]
-    found = [difference(other, first) for other in others]
-    decided = iter(decide([one for one in found if one]))
-    return [next(decided) if one else None for one in found]
-
-
 def _document(
     question: Question,
     contenders: Sequence[Contender],
@@ -147,63 +149,12 @@ def _document(
         {**score(contender.name, some), "profile": contender.profile, "steps": contender.policy.steps}
         for contender, some in zip(contenders, trials, strict=True)
     ]
-    for one, apart in zip(scores[1:], differences, strict=True):
-        one["less_first"] = apart and dataclasses.asdict(apart)
     return {
-        "policies": scores,
-        "paper": [{name: getattr(row, name) for name in row.__struct_fields__} for row in rows],
+        **document_of(scores, differences, rows),
+        "vision": question.vision,
         "seed": question.seed,
         "trials": counts[0],
         "greedy": question.greedy,
         "goal_timeout_s": settings.goal_timeout_s,
         "goals": settings.goals,
     }
-
-
-def _tables(
-    named: Sequence[tuple[str, dict[str, Any]]], rows: Sequence[Goals], differences: Sequence[Difference | None]
-) -> list[Table]:
-    ends = ("drop", "timeout", "full", "error")
-    headings = ("goals in a row", "mean ± std", "median", f"{LEVEL:.0%} interval", "s/goal", *ends)
-    table = [
-        (
-            name,
-            _spread(one["mean"], one["std"]),
-            one["median"],
-            _range(one["interval"]),
-            None if one["time_per_goal_s"] is None else round(one["time_per_goal_s"], 2),
-            *(one["ends"][end] for end in ends),
-        )
-        for name, one in named
-    ]
-    nothing = (None,) * (2 + len(ends))
-    table += [(paper_label(row), _spread(row.mean, row.std), row.median, *nothing) for row in rows]
-    sorted_trials = [(name, shortened(one["trials"])) for name, one in named]
-    sorted_trials += [(paper_label(row), shortened(row.trials)) for row in rows if row.trials]
-    tables = [Table(headings, table), Table(("", "sorted trials"), sorted_trials)]
-    if differences:
-        apart = [
-            (name, one and round(one.mean, 2), _range(one and one.interval), one and round(one.p, 4), _verdict(one))
-            for (name, _), one in zip(named[1:], differences, strict=True)
-        ]
-        tables.append(Table((f"less {named[0][0]}", "mean", f"{LEVEL:.0%} interval", "p", ""), apart))
-    return tables
-
-
-def paper_label(row: Goals) -> str:
-    """How a row of the paper is called beside ours."""
-    return f"paper, {row.source}, {row.place}: {row.label}"
-
-
-def _spread(mean: float | None, std: float | None) -> str | None:
-    if mean is None:
-        return None
-    return f"{mean:.2f}" if std is None else f"{mean:.2f} ± {std:.2f}"
-
-
-def _range(bounds: tuple[float, float] | None) -> str | None:
-    return bounds and f"{bounds[0]:.2f} .. {bounds[1]:.2f}"
-
-
-def _verdict(one: Difference | None) -> str:
-    return one.verdict if one else "undecided"
