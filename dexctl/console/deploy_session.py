@@ -76,7 +76,7 @@ def run_deploy(plan: DeployPlan, output: Output, dry_run: bool) -> None:
     torch.set_num_threads(1)
     # Before any other thread is made: those that share Python's lock with the control loop must not be put off either.
     realtime.switch_threads_quickly()
-    why_not = "" if dry_run else realtime.schedule_first(realtime.CONTROL_PRIORITY)
+    why_not = "" if dry_run else realtime.schedule_first(realtime.RECORD_PRIORITY)
     if plan.recording.exists():
         raise CreateError(f"{plan.recording}: there already, and recordings are never overwritten", "Name another.")
     profile = plan.policy.profile
@@ -148,6 +148,7 @@ class _Session:
             self._on_step,
             self._ends,
             self._await_object,
+            realtime.keep_garbage,
         )
 
     @property
@@ -159,6 +160,9 @@ class _Session:
         """Connects, runs and fills ``outcomes`` as trials end."""
         self._robot.connect()
         self._events.emit("ready", robot=self._robot.features.name, armed=self._plan.armed)
+        if self._robot.features.clock == "real":
+            # What was made until now, the recorder's threads among it, stays behind this one.
+            realtime.schedule_first(realtime.CONTROL_PRIORITY)
         if not self._plan.armed:
             messages.info("not armed: everything but motion, one trial of 4 s; give --arm to move the robot")
         for outcome in self._controller.run(self._plan.trials, self._plan.armed):

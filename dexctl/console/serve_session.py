@@ -84,6 +84,7 @@ def run_serve(plan: ServePlan, output: Output, dry_run: bool = False) -> None:
         if plan.endpoint_file:
             write_endpoint_file(plan.endpoint_file, server.endpoint)
         server.watch(signals.fileno())
+        realtime.keep_garbage()
         server.start()
         events.emit("ready", robot=robot.name, clock=server.features.clock)
         notify_ready()

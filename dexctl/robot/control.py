@@ -126,6 +126,7 @@ class Controller:
         on_step: Callable[[Step], None] = lambda step: None,
         stop: Callable[[], bool] = lambda: False,
         await_object: Callable[[int], None] = lambda trial: None,
+        between: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepares.
 
@@ -134,11 +135,13 @@ class Controller:
             images: record pictures, also where no estimator wants them.
             stop: asked in every step; when true, the trial ends as stopped.
             await_object: called before a trial where a person places the object; returns when that is done.
+            between: called before each trial, while nothing moves.
         """
         self.clocks = Clocks()
         self._robot, self._trial, self._guard, self._seed = robot, trial, guard, seed
         self._placing, self._estimator, self._images = placing, estimator, images
         self._on_step, self._stop, self._await_object = on_step, stop, await_object
+        self._between = between
         self._started_s = time.monotonic()
 
     def run(self, count: int, armed: bool) -> Iterator[Outcome]:
@@ -230,6 +233,7 @@ class Controller:
             self._robot.place(self._placing.state(key))
         else:
             self._await_object(index)
+        self._between()
 
     def _look(self, armed: bool) -> _Moment:
         """Reads the robot and checks that it may go on.

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import gc
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable
 
-# The loop goes before the thread that talks to the controller, that before the controller, all before everybody else.
+# The loop goes before the thread that talks to the controller, that before the controller, that before what writes
+# its steps down, and all before everybody else.
 LOOP_PRIORITY = 50
 TALK_PRIORITY = 40
 CONTROL_PRIORITY = 30
+RECORD_PRIORITY = 20
 # mlockall(2): what is there, and what will be.
 _LOCK_ALL = 1 | 2
 # A thread that waits for Python's lock gets it after this; the default of 5 ms is five periods.
@@ -46,6 +49,13 @@ def schedule_as_others() -> None:
     """Takes the calling thread back among the ordinary ones."""
     if hasattr(os, "SCHED_OTHER"):
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+def keep_garbage() -> None:
+    """Collects what is garbage now, and no more of it until the next call: a collection takes a control step's time."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
 
 
 def switch_threads_quickly() -> None:

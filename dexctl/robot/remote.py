@@ -222,7 +222,11 @@ class RemoteRobot:
                 )
 
     def _watch(self) -> None:
-        for change in self._connections.changes(time.monotonic()):
+        changes = self._connections.changes(time.monotonic())
+        for change in changes:
+            if change.event == zmq.EVENT_DISCONNECTED and change.connection:
+                change.connection.handle.close()
+        for change in changes:
             if change.event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
                 raise RefusedError(
                     f"{self.endpoint} refused this controller's key",
@@ -233,12 +237,9 @@ class RemoteRobot:
                     f"no handshake with {self.endpoint}: its keys do not fit ours, or it is no robot",
                     "Check that both sides use keys, and that the robot's .key file is its own.",
                 )
-            if change.event == zmq.EVENT_DISCONNECTED:
-                if change.connection:
-                    change.connection.handle.close()
-                if self._held:
-                    self._held = False
-                    raise UnavailableError(f"{self.endpoint}: the robot closed the connection", "Look at the robot.")
+            if change.event == zmq.EVENT_DISCONNECTED and self._held:
+                self._held = False
+                raise UnavailableError(f"{self.endpoint}: the robot closed the connection", "Look at the robot.")
 
     def _receive(self, number: int, kind: type[Kind]) -> tuple[Kind, list[memoryview]] | None:
         frames = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
