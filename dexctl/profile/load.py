@@ -188,7 +188,15 @@ def _with_settings(layer: layers.Layer, settings: Sequence[str], environment: Ma
 
 def _builtins(profile: Profile) -> dict[str, Any]:
     """The tables as plain values; one that the profile leaves out is not among them."""
-    return {name: table for name, table in msgspec.to_builtins(profile).items() if table is not None}
+    return _without_left_out(msgspec.to_builtins(profile))
+
+
+def _without_left_out(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_left_out(value) if isinstance(value, Mapping) else value
+        for name, value in table.items()
+        if value is not None
+    }
 
 
 def _dotted(table: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
