@@ -27,7 +27,8 @@ def optimize(
         float | None, typer.Option(min=0.0, help="Stop after so many minutes; by default never.")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many environment steps in all; by default never.")
+        int | None,
+        typer.Option(min=1, help="Stop after so many environment steps in all; by default the profile's run.steps."),
     ] = None,
     sync: Annotated[
         bool, typer.Option("--sync", help="Wait for every worker at every update: repeats exactly for the same seed.")
@@ -103,7 +104,7 @@ def optimize(
         endpoint_file=endpoint_file,
         start_from=start_from,
         seconds=None if minutes is None else 60.0 * minutes,
-        steps=steps,
+        steps=steps or loaded.profile.run.steps or None,
         tensorboard=tensorboard,
     )
     if mine.rank:

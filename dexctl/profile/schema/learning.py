@@ -128,6 +128,7 @@ class Run(Table, frozen=True, kw_only=True):
 
     Attributes:
         workers: rollout workers that ``optimize`` starts itself.
+        steps: environment steps in all after which training is over; 0 for never.
         checkpoint_s: seconds between checkpoints.
         keep_checkpoints: how many of the newest are kept.
     """
@@ -136,3 +137,4 @@ class Run(Table, frozen=True, kw_only=True):
     workers: Count
     checkpoint_s: Positive
     keep_checkpoints: Annotated[int, Meta(ge=2)]
+    steps: Count = 0
