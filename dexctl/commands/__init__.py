@@ -35,11 +35,18 @@ COMMANDS = {
         "dexctl.commands.train_vision:train_vision",
         "Train the pose estimator on rendered pictures; the same command again resumes.",
     ),
+    "render": Entry(
+        "dexctl.commands.render:render", "Render the cameras' pictures of states with randomized appearance."
+    ),
     "evaluate": Entry(
         "dexctl.commands.evaluate:evaluate",
         "Score policies by the goals they reach in a row until a drop, 80 s for one, or 50.",
     ),
     "deploy": Entry("dexctl.commands.deploy:deploy", "Run a policy on a robot, safely, and record every step."),
+    "calibrate": Entry(
+        "dexctl.commands.calibrate:calibrate",
+        "Fit the simulated hand to recorded motion; the same command again resumes.",
+    ),
     "profile": Entry("dexctl.commands.profile:app", "List, show and check profiles."),
     "inspect": Entry(
         "dexctl.commands.inspect:inspect", "Tell what a file or folder of dexctl is, and whether it is whole."

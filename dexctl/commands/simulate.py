@@ -79,6 +79,16 @@ def simulate(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="With --samples: draw it, with what the profile states.")
     ] = None,
+    states: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Gather N states of hand and object for 'dexctl render'.")
+    ] = None,
+    every: Annotated[
+        int, typer.Option(min=1, help="With --states: control steps from one state to the next of the same hand.")
+    ] = 8,
+    output_path: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="STATES", help="With --states: the dataset, made or gone on with."),
+    ] = None,
     settings: Settings = None,
     dry_run: DryRun = False,
     json: Json = False,
@@ -133,6 +143,21 @@ def simulate(
             check_samples(wanted)
             return
         run_samples(wanted, Output(json, quiet))
+        return
+    if output_path is not None and states is None:
+        raise UsageError("--output takes what --states gathers", "Give --states 100000.")
+    if states is not None:
+        from dexctl.console.gather_session import GatherPlan, check_gather, run_gather
+
+        if output_path is None:
+            raise UsageError("--states has nowhere to go", "Give -o STATES.zarr.")
+        if view or video or png:
+            raise UsageError("--states plays many hands at once", "Leave out --view, --video and --png.")
+        gathering = GatherPlan(open_policy(policy, acting_in, greedy), seed, states, every, output_path)
+        if dry_run:
+            check_gather(gathering)
+            return
+        run_gather(gathering, Output(json, quiet))
         return
     plan = SimulatePlan(
         policy=open_policy(policy, acting_in, greedy),

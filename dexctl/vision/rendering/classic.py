@@ -36,6 +36,7 @@ class ClassicRenderer:
         self._center_m = np.array(profile.object.spawn_m)
         self._size_px = size_px
         self._cameras = len(profile.cameras)
+        self.object_qpos = self._subject.object_qpos
         self.look = Look(profile, len(self._subject.robot_materials))
         model = self._subject.model
         self._model, self._data = model, mujoco.MjData(model)

@@ -45,6 +45,7 @@ class FilamentRenderer:
         self._exposure = profile.render.exposure
         self._center_m = np.array(profile.object.spawn_m, dtype=np.float32)
         self._samples, self._cameras = profile.render.samples, len(profile.cameras)
+        self.object_qpos = self._subject.object_qpos
         self.look = Look(profile, len(self._subject.robot_materials))
         self._paint = ObjectPaint(model, self._subject)
         edge = size_px * self._samples

@@ -20,10 +20,12 @@ class Renderer(Protocol):
 
     Attributes:
         look: draws how pictures look.
+        object_qpos: where the object's seven numbers begin in qpos.
         device: what draws, as its driver calls it.
     """
 
     look: Look
+    object_qpos: int
     device: str
 
     def draw(self, qpos: np.ndarray, appearance: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -1,0 +1,155 @@
+"""One ``dexctl render`` from start to end: states in, pictures out, events, signals."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from dexctl.console.events import Events
+from dexctl.console.output import Output
+from dexctl.console.progress import Progress
+from dexctl.console.render_source import Per, StatesSource
+from dexctl.console.signals import Signals
+from dexctl.errors import CreateError, UsageError
+from dexctl.scene.picture import encode_png
+from dexctl.scene.video import VideoWriter
+from dexctl.store.images import Images, ImagesMetadata, ImagesWriter
+from dexctl.store.whole_file import write_whole
+from dexctl.vision.rendering.crew import Crew
+from dexctl.vision.rendering.renderer import Kind
+from dexctl.vision.rendering.sheet import SHEET_ROWS, sheet, strip
+
+_FILM_FRAMES_PER_S = 12
+
+
+@dataclasses.dataclass(frozen=True)
+class RenderPlan:
+    """What was asked for; see the options of ``dexctl render``.
+
+    Attributes:
+        path: of the dataset; None makes none.
+        count: rows it is to have; None for one of each state.
+    """
+
+    source: StatesSource
+    renderer: Kind
+    size_px: int
+    seed: int
+    per: Per
+    workers: int
+    count: int | None
+    path: Path | None
+    sheet: Path | None
+    video: Path | None
+
+
+def check_render(plan: RenderPlan) -> None:
+    """Checks that outputs can be made, and touches nothing.
+
+    Raises:
+        CreateError, UsageError: they cannot.
+    """
+    if plan.path is None and plan.sheet is None and plan.video is None:
+        raise UsageError("nothing is to be made", "Give -o IMAGES, --sheet FILE.png or --video FILE.mp4.")
+    for path, suffix in ((plan.path, ""), (plan.sheet, ".png"), (plan.video, ".mp4")):
+        if path is None:
+            continue
+        if suffix and path.suffix.lower() != suffix:
+            raise UsageError(f"{path}: not a {suffix} file", f"End the name in {suffix}.")
+        if not path.absolute().parent.is_dir():
+            raise CreateError(f"{path}: there is no folder {path.parent}", "Make it, or give another.")
+
+
+def run_render(plan: RenderPlan, output: Output) -> None:
+    """Renders; a dataset that was begun is gone on with.
+
+    Raises:
+        CreateError, InputOutputError: an output cannot be written.
+        UnavailableError: this machine cannot draw; or the command that announces states broke off.
+        DataError: a state is damaged.
+        Stopped: a signal; what was rendered until then is kept.
+    """
+    check_render(plan)
+    loaded = plan.source.loaded
+    stop = plan.count if plan.count is not None else plan.source.count
+    with (
+        Signals() as signals,
+        Events("render", output.event_stream(), profile_digest=loaded.digest, seed=plan.seed) as events,
+        Crew(plan.renderer, loaded.profile, plan.size_px, plan.seed, plan.workers) as crew,
+        Progress("render", quiet=output.quiet) as progress,
+        contextlib.ExitStack() as outputs,
+    ):
+        events.emit("ready", device=crew.device, workers=plan.workers)
+        writer = outputs.enter_context(_writer(plan, crew, events)) if plan.path else None
+        film = outputs.enter_context(VideoWriter(plan.video, _FILM_FRAMES_PER_S)) if plan.video else None
+        done = writer.committed if writer else 0
+        first, started = done, time.monotonic()
+        shown: list[np.ndarray] = []
+        tasks = plan.source.tasks(done, stop, plan.per)
+        for rows in _drawn(crew, tasks, signals):
+            if writer:
+                writer.append(rows)
+            if film:
+                for pictures in rows["images"]:
+                    film.add(_even(strip(pictures)))
+            if plan.sheet and len(shown) < SHEET_ROWS:
+                shown.extend(rows["images"][: SHEET_ROWS - len(shown)])
+            done += len(rows["images"])
+            rate = (done - first) * len(loaded.profile.cameras) / max(time.monotonic() - started, 1e-6)
+            progress.update({"states": done, "images/s": round(rate, 1)})
+        if writer:
+            writer.flush()
+        if plan.sheet:
+            if not shown and plan.path:
+                images = Images(plan.path)
+                shown.extend(images.read(0, min(SHEET_ROWS, len(images)), ("images",))["images"])
+            write_whole(plan.sheet, encode_png(sheet(shown)))
+            _made(plan.sheet, events, output)
+    if plan.path:
+        output.made(plan.path)
+    if plan.video:
+        output.made(plan.video)
+    signals.raise_if_stopped()
+
+
+def _drawn(crew: Crew, tasks: Iterator[dict[str, np.ndarray]], signals: Signals) -> Iterator[dict[str, np.ndarray]]:
+    return crew.draw(tasks, lambda: signals.stopped_by is not None)
+
+
+def _writer(plan: RenderPlan, crew: Crew, events: Events) -> ImagesWriter:
+    assert plan.path is not None
+    profile = plan.source.loaded.profile
+    metadata = ImagesMetadata(
+        profile=msgspec.to_builtins(profile),
+        profile_digest=plan.source.loaded.digest,
+        cameras=list(profile.cameras),
+        renderer=plan.renderer,
+        seed=plan.seed,
+        height_px=plan.size_px,
+        width_px=plan.size_px,
+        positions=plan.source.positions,
+    )
+
+    def announce(start: int, stop: int) -> None:
+        events.emit("rows", dataset=str(plan.path), start=start, stop=stop)
+
+    writer = ImagesWriter(plan.path, metadata, crew.appearance, announce)
+    if writer.committed:
+        announce(0, writer.committed)
+    return writer
+
+
+def _even(picture: np.ndarray) -> np.ndarray:
+    """A picture whose edges are even, as H.264 wants them."""
+    return picture[: len(picture) // 2 * 2, : picture.shape[1] // 2 * 2]
+
+
+def _made(path: Path, events: Events, output: Output) -> None:
+    events.emit("file", path=str(path))
+    output.made(path)
