@@ -1,0 +1,118 @@
+"""What every command keeps to, held for each in the table: one that is new is held as soon as it stands there."""
+
+import os
+import subprocess
+
+import pytest
+
+from dexctl.commands import COMMANDS
+from dexctl.commands.tree import load
+
+ESCAPE = "\x1b["
+# A call of each command that only checks. Where that takes data or a robot, the command's own tests have it.
+CHECKS = {
+    "simulate": "-p block-yaw --seconds 1 --video a.mp4",
+    "rollout-worker": "--connect tcp://127.0.0.1:1 -p block-yaw",
+    "optimize": "-p block-yaw --run run",
+    "evaluate": "--policy zero --profile block-yaw --trials 1",
+    "keygen": "key",
+}
+CHECKED_ELSEWHERE = {"render", "train-vision", "deploy", "calibrate"}
+# A call of each command whose input is not there.
+MISSING = {
+    "simulate": "--policy none",
+    "rollout-worker": "--connect tcp://127.0.0.1:1 --key none.key_secret --server-key none.key",
+    "optimize": "-p block-yaw --from none --run run",
+    "status": "tcp://127.0.0.1:1 --key none.key_secret --server-key none.key",
+    "render": "none.zarr -o images.zarr",
+    "train-vision": "none.zarr -p vision-small",
+    "evaluate": "--policy none",
+    "deploy": "--robot tcp://127.0.0.1:1 --policy none",
+    "calibrate": "none.zarr",
+    "inspect": "none",
+}
+# What reads no file of the user's but profiles, whose absence is 78.
+WITHOUT_INPUT = {"profile", "doctor", "keygen"}
+
+
+def parts(name):
+    """A command, or the commands of a group, as they are called."""
+    command = load(name, COMMANDS[name].target)
+    return (
+        {f"{name} {one}": part for one, part in command.commands.items()}
+        if hasattr(command, "commands")
+        else {name: command}
+    )
+
+
+CALLS = {called: part for name in COMMANDS for called, part in parts(name).items()}
+DRY = [called for called, part in CALLS.items() if any("--dry-run" in one.opts for one in part.params)]
+NEEDY = [called for called, part in CALLS.items() if any(one.required for one in part.params)]
+
+
+def everything(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_every_command_is_checked_here_or_by_its_own_tests():
+    assert {called for called in DRY if called not in CHECKS} <= CHECKED_ELSEWHERE
+    assert COMMANDS.keys() - WITHOUT_INPUT <= MISSING.keys()
+
+
+@pytest.mark.parametrize("called", CALLS)
+def test_an_unknown_option_is_wrong_usage_told_without_colour_off_a_terminal(shell, called):
+    result = shell(f"dexctl {called} --no-such-option", FORCE_COLOR="1")
+    assert (result.returncode, result.stdout) == (64, "")
+    assert f"'dexctl {called} --help'" in result.stderr
+    assert ESCAPE not in result.stderr
+
+
+@pytest.mark.parametrize("called", CALLS)
+def test_help_into_a_closed_pipe_is_141_without_a_word(environment, called):
+    reader, writer = os.pipe()
+    os.close(reader)
+    line = ["dexctl", *called.split(), "--help"]
+    result = subprocess.run(line, env=environment, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("called", NEEDY)
+def test_what_is_needed_and_not_given_is_told_and_never_asked_for(terminal, called):
+    code, screen = terminal(f"dexctl {called}")
+    assert code == 64
+    assert screen
+
+
+@pytest.mark.parametrize("called", CHECKS)
+def test_a_dry_run_touches_nothing(shell, tmp_path, called):
+    (tmp_path / "before").touch()
+    before = everything(tmp_path)
+    result = shell(f"dexctl {called} {CHECKS[called]} --dry-run")
+    assert result.returncode == 0, result.stderr
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in WITHOUT_INPUT])
+def test_an_input_that_is_not_there_is_66_and_nothing_is_made(shell, tmp_path, name):
+    result = shell(f"dexctl {name} {MISSING[name]}")
+    assert (result.returncode, result.stdout) == (66, "")
+    assert "none" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("line", ["simulate -p block-yaw --seconds 0.1", "profile list", "doctor --json"])
+def test_an_answer_into_a_closed_pipe_is_141_without_a_word(environment, tmp_path, line):
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = subprocess.run(
+        ["dexctl", *line.split()],
+        env=environment,
+        cwd=tmp_path,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (141, "")
