@@ -74,6 +74,9 @@ class Task:
         profile: the hand to begin with, its physics, and how to calibrate.
         kinds: of numbers that may move.
         parts: fingers that are fitted.
+        begun: vectors of an earlier, interrupted fit, by finger; done: of those, the ones that came to an end,
+            and whether they converged.
+        on_done: told of each finger that came to its end.
     """
 
     profile: schema.Profile
@@ -84,15 +87,16 @@ class Task:
     kinds: Sequence[str]
     parts: Sequence[Finger]
     seed: int = 0
+    begun: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    done: Mapping[str, bool] = dataclasses.field(default_factory=dict)
+    on_done: Callable[[str, np.ndarray, bool], None] = lambda finger, vector, converged: None
 
 
-def fit(task: Task, tell: Tell, begun: Mapping[str, np.ndarray], done: Mapping[str, bool]) -> list[FingerFit]:
+def fit(task: Task, tell: Tell) -> list[FingerFit]:
     """Fits every finger that has enough windows.
 
     Args:
         tell: told of every iteration; False stops the whole fit.
-        begun: vectors of an earlier, interrupted fit, by finger.
-        done: of those, the ones that came to an end, and whether they converged.
 
     Returns:
         One for each finger; shorter when it was stopped.
@@ -109,14 +113,18 @@ def fit(task: Task, tell: Tell, begun: Mapping[str, np.ndarray], done: Mapping[s
         replay = Replay(task.profile, batch, part.name)
         problem = Problem(layout, FingerError(replay, task.motion, task.windows, part, which), task.settings)
         listener = _Listener(part.name, tell)
-        vector, converged = begun.get(part.name, _beginning(task.profile, layout)), done.get(part.name, False)
-        if part.name not in done:
+        vector, converged = (
+            task.begun.get(part.name, _beginning(task.profile, layout)),
+            task.done.get(part.name, False),
+        )
+        if part.name not in task.done:
             if task.method == "least-squares":
                 vector, converged = least_squares(problem, vector, listener)
             else:
                 vector, converged = coordinate_descent(problem, vector, listener, task.seed)
         if listener.stopped:
             return found
+        task.on_done(part.name, vector, converged)
         sure = confidence(problem, vector)
         before = layout.read(start)[0]
         found.append(

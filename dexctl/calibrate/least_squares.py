@@ -13,8 +13,10 @@ from mujoco import minimize
 
 from dexctl.calibrate.problem import Problem
 
-# First all joints count alike, then each by how well it can be matched.
+# First all joints count alike, and steps that gain less than a fiftieth are left to the second round, in which
+# each joint counts by how well it can be matched.
 _COARSE_RAD = 0.02
+_COARSE_GAIN = 0.02
 DIFFERENCE = 1e-3
 # Called with the newest vector after each iteration; False ends the fit.
 Each = Callable[[np.ndarray, float], bool]
@@ -25,33 +27,39 @@ class _EndError(Exception):
 
 
 class _Round:
-    """One run of the solver: errors in units of ``scale_rad`` (F,)."""
+    """One run of the solver: errors in units of ``scale_rad`` (F,), until a step gains less than ``least_gain``."""
 
-    def __init__(self, problem: Problem, scale_rad: np.ndarray, each: Each) -> None:
-        self._problem, self._scale, self._each = problem, scale_rad, each
-        self._tried: tuple[np.ndarray, float] = (np.empty(0), np.inf)
+    def __init__(self, problem: Problem, scale_rad: np.ndarray, least_gain: float, each: Each) -> None:
+        self._problem, self._scale, self._least_gain, self._each = problem, scale_rad, least_gain, each
+        self._at_end = np.inf
         self.vector, self.best = np.empty(0), np.inf
         self.converged = self.stopped = False
+        # What is left when every joint is matched as well as its sensor can tell.
+        num_steps = self._problem.error.num_steps
+        within = self._problem.settings.sensor_rad / scale_rad
+        self._resolved = 0.5 * num_steps * float((problem.error.usable.sum(axis=0) * within**2).sum())
 
     def residual(self, columns: np.ndarray) -> np.ndarray:
         """(P, B) to (R, B), the form that the solver wants."""
         vectors = np.ascontiguousarray(columns.T)
-        errors = (self._problem.errors(vectors) / self._scale).reshape(len(vectors), -1)
+        errors_rad = self._problem.errors(vectors)
+        errors = (errors_rad / self._scale).reshape(len(vectors), -1)
         found = np.concatenate((errors, vectors), axis=1)
         if len(vectors) == 1:
             cost = 0.5 * float(np.square(found[0]).sum())
             if cost < self.best:
                 self.vector, self.best = vectors[0].copy(), cost
+                self._at_end = self._problem.mean_square_at_end(errors_rad)[0]
         return found.T
 
     def iterated(self, trace: list[minimize.IterLog]) -> None:
-        """Ends the run when an iteration gained less than the profile's share, or somebody wants it to end."""
+        """Ends the run when an iteration gained less than its share, or somebody wants it to end."""
         last = trace[-1]
-        gained = float(last.reduction) / max(float(last.objective), 1e-300)
-        if not self._each(self.vector, float(self._problem.at_end(self.vector[None])[0])):
+        gained = float(last.reduction) / max(float(last.objective), self._resolved)
+        if not self._each(self.vector, self._at_end):
             self.stopped = True
             raise _EndError
-        if gained < self._problem.settings.least_gain:
+        if gained < self._least_gain:
             self.converged = True
             raise _EndError
 
@@ -86,10 +94,10 @@ def least_squares(problem: Problem, vector: np.ndarray, each: Each) -> tuple[np.
         The best vector (P,), and whether it converged.
     """
     coarse = np.full(problem.error.usable.shape[1], _COARSE_RAD)
-    first = _Round(problem, coarse, each)
+    first = _Round(problem, coarse, _COARSE_GAIN, each)
     first.run(vector)
     if first.stopped or not first.converged:
         return first.vector, False
-    second = _Round(problem, problem.rms(first.vector), each)
+    second = _Round(problem, problem.rms(first.vector), problem.settings.least_gain, each)
     second.run(first.vector)
     return second.vector, second.converged

@@ -14,8 +14,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from dexctl.calibrate.fingers import Finger, fingers
-from dexctl.profile import schema
-from dexctl.scene import names
 
 # All chosen, in s, rad, Hz, and shares of a full action.
 _TO_STOP_AT_MOST_S = 5.0
@@ -49,18 +47,27 @@ class Phase:
 
 
 class Script:
-    """The scripted motions, as actions that answer what the joints do; ``next`` until it is None."""
+    """The scripted motions, as actions that answer what the joints do; ``next`` until it is None.
+
+    Attributes:
+        reach_rad: (A,) what a full action adds to each actuator's angle.
+    """
 
     def __init__(
         self,
-        hand: schema.Hand,
-        action: schema.Action,
+        control_range_rad: np.ndarray,
+        range_fraction: float,
         period_s: float,
         parts: Sequence[Finger] = tuple(fingers()),
     ) -> None:
-        """Writes the script for the fingers in ``parts``."""
-        control = np.array([hand.actuators[name].control_range_rad for name in names.ACTUATORS])
-        self._reach = 0.5 * action.range_fraction * (control[:, 1] - control[:, 0])
+        """Writes the script for the fingers in ``parts``.
+
+        Args:
+            control_range_rad: (A, 2) targets that the actuators accept.
+            range_fraction: what a full action is of half of that.
+        """
+        control = np.asarray(control_range_rad, dtype=np.float64)
+        self.reach_rad = 0.5 * range_fraction * (control[:, 1] - control[:, 0])
         self._middle = control.mean(axis=1)
         # Straight, or as near to it as each may come without leaning on a stop.
         quarter = 0.25 * (control[:, 1] - control[:, 0])
@@ -86,7 +93,7 @@ class Script:
         phase = self.phase
         if phase is None:
             return None
-        action = _HOLDING * (self._rest - actuator_angles_rad) / self._reach
+        action = _HOLDING * (self._rest - actuator_angles_rad) / self.reach_rad
         moving = phase.finger.actuators
         if phase.kind == "inward":
             action[moving] = 1.0
@@ -95,7 +102,7 @@ class Script:
         elif phase.kind == "swing":
             time_s = self._step * self._period_s
             turn = 2.0 * math.pi * phase.frequency_hz * time_s * np.array(_DETUNED[: len(moving)])
-            center = _CENTERING * (self._middle[moving] - actuator_angles_rad[moving]) / self._reach[moving]
+            center = _CENTERING * (self._middle[moving] - actuator_angles_rad[moving]) / self.reach_rad[moving]
             action[moving] = phase.size * np.sin(turn + np.arange(len(moving))) + center
         self._step += 1
         return np.clip(action, -1.0, 1.0)

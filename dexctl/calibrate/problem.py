@@ -31,8 +31,12 @@ class Problem:
         return self.error(self.layout.hands(vectors))
 
     def at_end(self, vectors: np.ndarray) -> np.ndarray:
-        """Vectors (B, P) to the mean square of the errors at the windows' ends, (B,) rad^2."""
-        return np.square(self.errors(vectors)[:, :, -1]).sum(axis=(1, 2)) / max(1, self.error.usable.sum())
+        """Vectors (B, P) to mean squares of the errors at the windows' ends, (B,) rad^2: what the paper minimises."""
+        return self.mean_square_at_end(self.errors(vectors))
+
+    def mean_square_at_end(self, errors: np.ndarray) -> np.ndarray:
+        """The same of errors (B, W, S, F) rad."""
+        return np.square(errors[:, :, -1]).sum(axis=(1, 2)) / max(1, self.error.usable.sum())
 
     def rms(self, vector: np.ndarray) -> np.ndarray:
         """(F,) root mean square over all moments of one vector (P,), not below what the sensors resolve, rad."""

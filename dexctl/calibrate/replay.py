@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dexctl.calibrate.fingers import FINGERS, fingers
 from dexctl.calibrate.parameters import ACTUATOR_KINDS, JOINT_KINDS, HandNumbers
+from dexctl.calibrate.part_scene import build_part_scene, parts_of
 from dexctl.physics.cpu import CpuPhysics
 from dexctl.profile import schema
 from dexctl.randomize.action import Backlash
@@ -46,18 +47,17 @@ class Replay:
         joints: (J,) of the hand's joints, those that are simulated; actuators: (A,) likewise.
     """
 
-    def __init__(self, profile: schema.Profile, num_simulations: int, finger: str = "wrist") -> None:
+    def __init__(self, profile: schema.Profile, num_simulations: int, alone: str = "") -> None:
         """Makes the batch.
 
         Args:
             profile: its hand with its control ranges, its physics, actions and backlash.
-            finger: the only one on the palm: fingers that do not touch leave each other alone, and one costs a
-                quarter of five. The wrist carries them all.
+            alone: the only finger that moves, or the wrist, see ``build_part_scene``; empty for the whole hand.
         """
-        kept = FINGERS if finger == "wrist" else ("wrist", finger)
-        self.joints = np.concatenate([part.joints for part in fingers(kept)])
-        self.actuators = np.concatenate([part.actuators for part in fingers(kept)])
-        scene = build_hand_scene(profile, [name for name in FINGERS if name not in kept])
+        parts = fingers(parts_of(alone) if alone else FINGERS)
+        self.joints = np.concatenate([part.joints for part in parts])
+        self.actuators = np.concatenate([part.actuators for part in parts])
+        scene = build_part_scene(profile, alone) if alone else build_hand_scene(profile)
         # A probe may be a hand that no solver can step: it loses, and stops nothing.
         self.physics = CpuPhysics(scene, num_simulations, msgspec.structs.replace(profile.physics, failure_share=1.0))
         self.num_simulations = num_simulations

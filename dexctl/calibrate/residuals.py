@@ -20,6 +20,7 @@ class FingerError:
 
     Attributes:
         usable: (W, F) what counts.
+        num_steps: S.
     """
 
     def __init__(self, replay: Replay, motion: Motion, windows: Windows, finger: Finger, which: np.ndarray) -> None:
@@ -28,7 +29,7 @@ class FingerError:
         Args:
             which: (W,) indices of windows.
         """
-        self._replay, self._motion, self._finger, self._steps = replay, motion, finger, windows.steps
+        self._replay, self._motion, self._finger, self.num_steps = replay, motion, finger, windows.steps
         self._columns = np.flatnonzero(np.isin(replay.joints, finger.joints))
         self._starts = windows.starts[which]
         self.usable = windows.usable[which][:, finger.joints]
@@ -37,11 +38,6 @@ class FingerError:
 
     def __call__(self, hands: HandNumbers) -> np.ndarray:
         """(B, W, S, F) simulated less measured angles, rad; 0 where a joint is not usable."""
-        simulated = self._replay.windows(self._motion, hands, self._starts, self._steps)[..., self._columns]
+        simulated = self._replay.windows(self._motion, hands, self._starts, self.num_steps)[..., self._columns]
         error = np.nan_to_num(simulated - self._measured, nan=_LOST_RAD)
         return error * self.usable[:, None, :]
-
-    def at_end(self, hands: HandNumbers) -> np.ndarray:
-        """(B,) mean square of the angles' error at the windows' ends, rad^2: what the paper minimises."""
-        error = self(hands)[:, :, -1]
-        return (error**2).sum(axis=(1, 2)) / max(1, self.usable.sum())

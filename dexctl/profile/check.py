@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 from dexctl.errors import ProfileError
@@ -93,6 +94,15 @@ def _hand(profile: Profile) -> Iterator[Fault]:
     for key, (lower, upper) in ranges.items():
         if lower >= upper:
             yield Fault(key, f"expected lower < upper, got [{lower}, {upper}]")
+    for name, sensor in hand.sensors.items():
+        rising = all(before < after for before, after in pairwise(sensor.reported_rad))
+        if name not in hand.joints:
+            yield Fault(f"hand.sensors.{name}", f"the hand has no joint '{name}'", near(name, hand.joints))
+        if not rising:
+            yield Fault(f"hand.sensors.{name}.reported_rad", f"expected rising numbers, got {sensor.reported_rad}")
+        if len(sensor.reported_rad) != len(sensor.angle_rad):
+            message = f"expected {len(sensor.reported_rad)} numbers, as in reported_rad, got {len(sensor.angle_rad)}"
+            yield Fault(f"hand.sensors.{name}.angle_rad", message)
     for name, marker in hand.fingertip_markers.items():
         if min(marker.occlusion_half_size_m) <= 0:
             key = f"hand.fingertip_markers.{name}.occlusion_half_size_m"

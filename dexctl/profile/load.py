@@ -115,6 +115,25 @@ def resolved(profile: Profile, settings: Sequence[str], origin: str) -> Loaded:
     return Loaded(adjusted, origin, origins, digest(adjusted))
 
 
+def load_with_hand(name: str, hand: str, settings: Sequence[str] = ()) -> Profile:
+    """Loads a profile with the hand of another one, which may be a part, in place of its own.
+
+    Args:
+        name: of a whole profile; hand: of a profile with a table ``hand``.
+        settings: as for ``load``.
+
+    Raises:
+        ProfileError: one of them is unknown, unreadable or wrong.
+    """
+    path = layers.find(hand)
+    own = {key: entry for key, entry in layers.read(path).items() if key[0] == "hand"}
+    layer = _with_settings(layers.lay(layers.read(layers.find(name)), own), settings, None)
+    origin = layers.origin_of(path)
+    profile = Validator(layer, origin).profile(layers.nest(layer))
+    check(profile, {".".join(key): entry.origin for key, entry in layer.items()}, origin)
+    return profile
+
+
 def adjust(profile: Profile, settings: Sequence[str], origin: str) -> Profile:
     """Lays settings, and the environment's, over a profile that was already resolved, a checkpoint's say.
 

@@ -15,6 +15,7 @@ TABLES = {
     "[hand.joints.NAME]": schema.Joint,
     "[hand.actuators.NAME]": schema.Actuator,
     "[hand.fingertip_markers.NAME]": schema.Marker,
+    "[hand.sensors.NAME]": schema.JointSensor,
     "[object]": schema.Object,
     "[cameras.NAME]": schema.Camera,
     "[physics]": schema.Physics,

@@ -95,7 +95,8 @@ def record(
     )
     backlash.speed[:] = torch.exp(backlash.log_speed).clamp_min(profile.randomize.unmodeled.backlash.slowest_per_s)
     targets = RelativeTargets(torch.from_numpy(scene.model.actuator_ctrlrange.copy()), profile.action, names.ACTUATORS)
-    script = Script(profile.hand, profile.action, period_s, parts)
+    control = [profile.hand.actuators[name].control_range_rad for name in names.ACTUATORS]
+    script = Script(np.array(control), profile.action.range_fraction, period_s, parts)
     joints = torch.from_numpy(scene.joint_qpos)
     lengths = _transmission()
     row = torch.zeros(1, dtype=torch.int64)

@@ -48,7 +48,7 @@ def recover(seed: int, method: str, noise_rad: float, delay_steps: int, names: t
         print(f"seed {seed} {told.finger} {told.iterations} {np.rad2deg(told.error_rad):.3f} deg", file=sys.stderr)
         return True
 
-    fits = fit(task, tell, {}, {})
+    fits = fit(task, tell)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     start = numbers_of(profile.hand)
     end, truth = fitted_hand(start, fits), numbers_of(true)

@@ -6,7 +6,7 @@ source beside them. A key without a default must be given by the profile or by o
 
 from __future__ import annotations
 
-from dexctl.profile.schema.calibrate import Calibrate, FittedParameter
+from dexctl.profile.schema.calibrate import Calibrate, FittedParameter, JointSensor
 from dexctl.profile.schema.kinds import Table
 from dexctl.profile.schema.learning import PPO, Evaluate, Network, Policy, Rollout, Run, Wire
 from dexctl.profile.schema.randomize import (
@@ -45,6 +45,7 @@ __all__ = [
     "Gap",
     "Hand",
     "Joint",
+    "JointSensor",
     "Marker",
     "MarkerLoss",
     "Network",

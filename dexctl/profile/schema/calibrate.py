@@ -9,6 +9,18 @@ from msgspec import Meta
 from dexctl.profile.schema.kinds import Fraction, Positive, PositiveCount, Range, Table
 
 
+class JointSensor(Table, frozen=True, kw_only=True):
+    """A joint sensor's table, linear between its points; beyond its ends the last piece goes on.
+
+    Attributes:
+        reported_rad: what the robot reports, rising.
+        angle_rad: the joint's angle then.
+    """
+
+    reported_rad: Annotated[list[float], Meta(min_length=2)]
+    angle_rad: Annotated[list[float], Meta(min_length=2)]
+
+
 class FittedParameter(Table, frozen=True, kw_only=True):
     """One kind of number that is fitted, of every joint or of every actuator.
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
+from dexctl.profile.schema.calibrate import JointSensor
 from dexctl.profile.schema.kinds import (
     Count,
     Fraction,
@@ -76,6 +78,8 @@ class Hand(Table, frozen=True, kw_only=True):
         coupled_damping: of J1 + J0, N m s/rad.
         dry_friction: False takes the joints' friction loss away, whichever the gains; a constraint a joint the fewer.
         gains: ``2018`` edits ``joints`` and ``actuators`` into the model, ``gym`` keeps the model's own.
+        sensors: tables of the joints' sensors, where what the robot reports is not the angle.
+        calibrated_on: hex digest of the recording that the numbers were fitted to; empty when there was none.
     """
 
     model: str
@@ -89,6 +93,8 @@ class Hand(Table, frozen=True, kw_only=True):
     actuators: dict[str, Actuator]
     fingertip_markers: dict[str, Marker]
     base_markers_m: dict[str, Vector]
+    sensors: dict[str, JointSensor] = msgspec.field(default_factory=dict)
+    calibrated_on: str = ""
 
 
 class Object(Table, frozen=True, kw_only=True):
