@@ -37,7 +37,7 @@ MODES = (
     ),
     Mode("grasps", needs=("policy", "grasps"), takes=("profile", "set", "trials", "seed", "greedy", "pictures")),
     Mode("memory", needs=("policy", "memory"), takes=("profile", "set", "trials", "seed")),
-    Mode("recordings", needs=("recording",), takes=()),
+    Mode("recordings", needs=("recording",), takes=("paper",)),
     Mode("poses", needs=("vision", "images"), takes=("worst",)),
 )
 

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
+from dexctl.console.evaluation.comparing import document_of, less_first, tables
 from dexctl.console.evaluation.question import Question
-from dexctl.console.output import Output, Table
+from dexctl.console.output import Output
+from dexctl.evaluate.paper import goals_row
 from dexctl.evaluate.recorded import recorded_trials
 from dexctl.evaluate.trials import score
 from dexctl.store.recordings import Recording
 
 
 def run(question: Question, output: Output, dry_run: bool) -> None:
-    """Scores each recording.
+    """Scores each recording, beside the rows of the paper that are asked for.
 
     Raises:
-        MissingError, DataError: there is none, or it is damaged.
+        UsageError: the paper has no such row.
+        MissingError, DataError: there is no recording, or it is damaged.
     """
     recordings = [Recording(path) for path in question.recording]
+    rows = [goals_row(name) for name in question.paper]
     if dry_run:
         return
-    scores = [score(str(one.path), recorded_trials(one)) for one in recordings]
-    document = {
-        "recordings": [
-            {**scored, "policy": one.metadata.policy, "robot": one.metadata.robot, "steps": len(one)}
-            for scored, one in zip(scores, recordings, strict=True)
-        ]
-    }
-    rows = [
-        (
-            one.metadata.policy,
-            *(None if scored[key] is None else round(scored[key], 2) for key in ("mean", "std", "median")),
-            " ".join(map(str, scored["trials"])),
-            *scored["ends"].values(),
-        )
-        for scored, one in zip(scores, recordings, strict=True)
+    trials = [recorded_trials(one) for one in recordings]
+    scores = [
+        {
+            **score(str(one.path), some),
+            "policy": one.metadata.policy,
+            "robot": one.metadata.robot,
+            "steps": len(one),
+        }
+        for one, some in zip(recordings, trials, strict=True)
     ]
-    headings = ("policy", "mean", "std", "median", "sorted trials", "drop", "timeout", "full", "error")
-    output.show(document, Table(headings, rows, "goals in a row, on a robot"))
+    differences = less_first(trials)
+    document = document_of(scores, differences, rows)
+    document["recordings"] = document.pop("policies")
+    named = [(one["name"], one) for one in scores]
+    output.show(document, *tables(named, rows, differences))

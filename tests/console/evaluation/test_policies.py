@@ -6,7 +6,8 @@ import signal
 
 import pytest
 
-from dexctl.console.evaluation.policies import run, shortened
+from dexctl.console.evaluation.comparing import shortened
+from dexctl.console.evaluation.policies import run
 from dexctl.console.evaluation.question import Question
 from dexctl.console.exit_codes import Stopped
 from dexctl.console.output import Output
