@@ -17,14 +17,14 @@ _CRITIC_OUTPUT_GAIN = 1.0
 def actor_shape(profile: schema.Profile, num_actuators: int) -> Shape:
     """Shape of the profile's policy network: a logit for each bin of each actuator."""
     network = profile.policy.actor
-    inputs = observation.total_size(network.observe, profile.task.angular_velocity)
+    inputs = observation.total_size(network.observe, profile)
     return Shape.of(network, inputs, num_actuators * profile.action.bins, profile.policy.clip_std)
 
 
 def critic_shape(profile: schema.Profile) -> Shape:
     """Shape of the profile's value network: one number."""
     network = profile.policy.critic
-    inputs = observation.total_size(network.observe, profile.task.angular_velocity)
+    inputs = observation.total_size(network.observe, profile)
     return Shape.of(network, inputs, 1, profile.policy.clip_std)
 
 

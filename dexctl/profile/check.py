@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from dexctl.errors import ProfileError
 from dexctl.profile.layers import near
-from dexctl.profile.schema import Network, Object, Profile, Vision
+from dexctl.profile.schema import Hand, Network, Object, Profile, Vision
 
 _CUBE = ("+x", "-x", "+y", "-y", "+z", "-z")
 FACES: dict[str, tuple[str, ...]] = {
@@ -94,6 +94,7 @@ def _hand(profile: Profile) -> Iterator[Fault]:
     for key, (lower, upper) in ranges.items():
         if lower >= upper:
             yield Fault(key, f"expected lower < upper, got [{lower}, {upper}]")
+    yield from _other_hand(hand)
     for name, sensor in hand.sensors.items():
         rising = all(before < after for before, after in pairwise(sensor.reported_rad))
         if name not in hand.joints:
@@ -107,6 +108,31 @@ def _hand(profile: Profile) -> Iterator[Fault]:
         if min(marker.occlusion_half_size_m) <= 0:
             key = f"hand.fingertip_markers.{name}.occlusion_half_size_m"
             yield Fault(key, f"expected three numbers > 0, got {list(marker.occlusion_half_size_m)}")
+
+
+def _other_hand(hand: Hand) -> Iterator[Fault]:
+    shadow, names = hand.model == "gymnasium-robotics", hand.names
+    if shadow != (names is None):
+        wanted = "the table to be left out" if shadow else "the names of the model's parts"
+        yield Fault("hand.names", f"expected {wanted} for the model '{hand.model}'")
+    if shadow == (hand.gains == "model"):
+        wanted = "'2018' or 'gym'" if shadow else "'model'"
+        yield Fault("hand.gains", f"expected {wanted} for the model '{hand.model}', got '{hand.gains}'")
+    if names is None:
+        return
+    for key in ("joints", "actuators"):
+        given = getattr(names, key)
+        if not given or len(set(given)) != len(given):
+            yield Fault(f"hand.names.{key}", f"expected each name once, and at least one, got {given}")
+    if set(names.fingertip_links) != set(hand.fingertip_markers):
+        fingers = ", ".join(hand.fingertip_markers)
+        yield Fault("hand.names.fingertip_links", f"expected the fingers of hand.fingertip_markers: {fingers}")
+    for name in (*names.coupled, *names.coupled.values()):
+        if name not in names.joints:
+            yield Fault("hand.names.coupled", f"the hand has no joint '{name}'", near(name, names.joints))
+    norm = math.hypot(*names.palm_quaternion_wxyz)
+    if abs(norm - 1) > 1e-3:
+        yield Fault("hand.names.palm_quaternion_wxyz", f"expected length 1, got {norm:.4g}")
 
 
 def _object(profile: Profile) -> Iterator[Fault]:
@@ -168,9 +194,11 @@ def _task(profile: Profile) -> Iterator[Fault]:
 
 
 def _action(profile: Profile) -> Iterator[Fault]:
+    hand = profile.hand
+    actuators = list(hand.actuators) if hand.names is None else hand.names.actuators
     for name in profile.action.hold:
-        if name not in profile.hand.actuators:
-            yield Fault(f"action.hold.{name}", f"the hand has no actuator '{name}'", near(name, profile.hand.actuators))
+        if name not in actuators:
+            yield Fault(f"action.hold.{name}", f"the hand has no actuator '{name}'", near(name, actuators))
 
 
 def _randomize(profile: Profile) -> Iterator[Fault]:

@@ -16,7 +16,6 @@ from dexctl.randomize.disturbance import Force, Timing
 from dexctl.randomize.dynamics import Dynamics
 from dexctl.randomize.markers import Loss, Occlusion
 from dexctl.randomize.observation import ObservationNoise, Reading
-from dexctl.scene import names
 from dexctl.scene.build import Scene
 
 # N simulations, n of them, A actuators, F fingers.
@@ -51,7 +50,7 @@ class Randomization:
         if unmodeled.on and unmodeled.delay.on:
             self.delay = Delay(unmodeled.delay, n, num_actuators)
         if unmodeled.on and unmodeled.backlash.on:
-            self.backlash = Backlash(unmodeled.backlash, _backlash_logs(profile), period_s, n)
+            self.backlash = Backlash(unmodeled.backlash, _backlash_logs(profile, scene), period_s, n)
         if unmodeled.on and unmodeled.timing.on:
             self.timing = Timing(unmodeled.timing, profile.physics.timestep_s, physics, n)
         if unmodeled.on and unmodeled.force.on:
@@ -122,7 +121,7 @@ class Randomization:
         return Reading(kept.fingertips[rows], kept.object_position[rows], kept.object_orientation[rows])
 
 
-def _backlash_logs(profile: schema.Profile) -> list[tuple[float, float]]:
+def _backlash_logs(profile: schema.Profile, scene: Scene) -> list[tuple[float, float]]:
     otherwise = profile.randomize.unmodeled.backlash.log_otherwise
     known = profile.hand.actuators
-    return [known[name].backlash_log if name in known else (otherwise, otherwise) for name in names.ACTUATORS]
+    return [known[name].backlash_log if name in known else (otherwise, otherwise) for name in scene.anatomy.actuators]

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from dexctl.profile import schema
+from dexctl.scene.anatomy import anatomy
 
 # N simulations, A actuators.
 
 
 def num_actuators(profile: schema.Profile) -> int:
     """Coordinates of an action: the hand's actuators."""
-    return len(profile.hand.actuators)
+    return len(anatomy(profile.hand).actuators)
 
 
 def bin_values(bins: Tensor, num_bins: int) -> Tensor:

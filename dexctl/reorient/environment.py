@@ -18,7 +18,6 @@ from dexctl.reorient.goals import next_goal
 from dexctl.reorient.reward import palm_distance, reward
 from dexctl.reorient.rules import End, Limits, judge
 from dexctl.reorient.starts import StartBank, StartPlayer
-from dexctl.scene import names
 from dexctl.scene.build import Scene
 
 _START = randomness.stream("start")
@@ -80,7 +79,7 @@ class Environment:
         self.num_actuators = len(control_range)
         self.randomization = Randomization(profile, scene, physics, num_environments)
         dynamics = self.randomization.dynamics
-        self._targets = RelativeTargets(control_range, profile.action, names.ACTUATORS, dynamics.control_range)
+        self._targets = RelativeTargets(control_range, profile.action, scene.anatomy.actuators, dynamics.control_range)
         self._average = MovingAverage(num_environments, self.num_actuators, profile.action.average)
         self._noisy_average = MovingAverage(num_environments, self.num_actuators, profile.action.average)
         self._player = StartPlayer(physics, scene, profile.task, profile.action, profile.object.spawn_m, dynamics)

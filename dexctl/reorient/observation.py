@@ -10,23 +10,8 @@ from torch import Tensor
 
 from dexctl import rotation
 from dexctl.errors import ProfileError
-
-_SIZES = {
-    # Table 2 of the paper.
-    "fingertip_positions": 15,
-    "object_position": 3,
-    "object_orientation": 4,
-    "target_orientation": 4,
-    "relative_target_orientation": 4,
-    "joint_angles": 24,
-    "joint_velocities": 24,
-    "object_velocity": 3,
-    "object_angular_velocity": 4,
-    # Beyond the paper: what the environment itself remembers.
-    "action_average": 20,
-    "previous_action": 20,
-    "time_left": 1,
-}
+from dexctl.profile import schema
+from dexctl.scene.anatomy import anatomy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +19,8 @@ class Sensed:
     """What is measured of N hands and their objects, in simulation or on a robot; all float64.
 
     Attributes:
-        tips: (N, 5, 3) markers of the fingertips; base: (N, 3, 3) of the hand's base; m, world frame.
-        joint_angles, joint_velocities: (N, 24) rad, rad/s.
+        tips: (N, F, 3) markers of the fingertips; base: (N, 3, 3) of the hand's base; m, world frame.
+        joint_angles, joint_velocities: (N, J) rad, rad/s.
         object_position: (N, 3) m, world frame; object_orientation: (N, 4).
         object_velocity: (N, 3) m/s, world frame; object_spin: (N, 3) rad/s, in the object's own frame.
     """
@@ -94,22 +79,38 @@ def name_all(
     }
 
 
-def size(name: str, angular_velocity: str = "quaternion") -> int:
-    """Numbers in the observation ``name``.
+def sizes(profile: schema.Profile) -> dict[str, int]:
+    """Numbers in each observation of a profile's hand and task, by name."""
+    hand = anatomy(profile.hand)
+    return {
+        # Table 2 of the paper: 15 and 24 for the Shadow hand.
+        "fingertip_positions": 3 * len(hand.fingertip_links),
+        "object_position": 3,
+        "object_orientation": 4,
+        "target_orientation": 4,
+        "relative_target_orientation": 4,
+        "joint_angles": len(hand.joints),
+        "joint_velocities": len(hand.joints),
+        "object_velocity": 3,
+        "object_angular_velocity": 3 if profile.task.angular_velocity == "vector" else 4,
+        # Beyond the paper: what the environment itself remembers.
+        "action_average": len(hand.actuators),
+        "previous_action": len(hand.actuators),
+        "time_left": 1,
+    }
+
+
+def total_size(observe: Sequence[str], profile: schema.Profile) -> int:
+    """Numbers in a network's whole input.
 
     Raises:
         ProfileError: there is no such observation.
     """
-    if name not in _SIZES:
-        raise ProfileError(f"unknown observation '{name}'; known are {', '.join(_SIZES)}")
-    if name == "object_angular_velocity" and angular_velocity == "vector":
-        return 3
-    return _SIZES[name]
-
-
-def total_size(observe: Sequence[str], angular_velocity: str = "quaternion") -> int:
-    """Numbers in a network's whole input."""
-    return sum(size(name, angular_velocity) for name in observe)
+    known = sizes(profile)
+    for name in observe:
+        if name not in known:
+            raise ProfileError(f"unknown observation '{name}'; known are {', '.join(known)}")
+    return sum(known[name] for name in observe)
 
 
 def concatenate(observations: Mapping[str, Tensor], observe: Sequence[str]) -> Tensor:

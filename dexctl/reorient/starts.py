@@ -11,7 +11,6 @@ from dexctl.profile import schema
 from dexctl.randomize.dynamics import Dynamics
 from dexctl.reorient.action import MovingAverage, RelativeTargets, bin_values
 from dexctl.reorient.goals import sample_orientation
-from dexctl.scene import names
 from dexctl.scene.build import Scene
 
 _PLACE = randomness.stream("start.place")
@@ -43,7 +42,7 @@ class StartPlayer:
         self._task = task
         self._num_bins = action.bins
         control_range = torch.from_numpy(scene.model.actuator_ctrlrange.copy())
-        self._targets = RelativeTargets(control_range, action, names.ACTUATORS, dynamics.control_range)
+        self._targets = RelativeTargets(control_range, action, scene.anatomy.actuators, dynamics.control_range)
         self._dynamics = dynamics
         self._average = MovingAverage(count, len(control_range), action.average)
         self._spawn = torch.tensor(spawn_m, dtype=torch.float64)

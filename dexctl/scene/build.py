@@ -10,6 +10,7 @@ import numpy as np
 
 from dexctl.profile import schema
 from dexctl.scene import names
+from dexctl.scene.anatomy import Anatomy, anatomy
 from dexctl.scene.hand import load_hand
 from dexctl.scene.objects import add_object, add_target
 from dexctl.scene.sensing import add_occlusion, add_seen_markers
@@ -20,11 +21,13 @@ class HandScene:
     """A compiled model with a hand, and where the hand's parts stand in MuJoCo's arrays.
 
     Attributes:
-        joint_qpos, joint_dof: (24,) addresses of the hand's joints in qpos and qvel.
-        joint_ids: (24,) of the hand's joints.
-        fingertip_sites: (5,) marker site ids; base_sites: (3,).
+        anatomy: what the hand's parts are called, in the order of the arrays.
+        joint_qpos, joint_dof: (J,) addresses of the hand's joints in qpos and qvel.
+        joint_ids: (J,) of the hand's joints.
+        fingertip_sites: (F,) marker site ids; base_sites: (3,).
     """
 
+    anatomy: Anatomy
     spec: mujoco.MjSpec
     model: mujoco.MjModel
     joint_ids: np.ndarray
@@ -42,7 +45,7 @@ class Scene(HandScene):
         object_qpos, object_dof: first address of the object's seven and six numbers.
         object_bodies, object_geoms: ids; the first body is the object itself.
         seen_fingertip_sites, seen_base_sites: the same where motion capture sees them; without noise the true ones.
-        occlusion_sensors: (5,) first address of each box's numbers, found and distance in m; empty without occlusion.
+        occlusion_sensors: (F,) first address of each box's numbers, found and distance in m; empty without occlusion.
     """
 
     object_qpos: int
@@ -62,11 +65,11 @@ def build_scene(profile: schema.Profile, pictures: bool = False) -> Scene:
         pictures: also what only people look at: textures, lights, the goal's twin, a watching camera.
             Physics is the same with and without.
     """
-    spec = _hand_spec(profile)
+    spec, named = _hand_spec(profile), anatomy(profile.hand)
     add_object(spec, profile.object)
     observation, unmodeled = profile.randomize.observation, profile.randomize.unmodeled
     if observation.on:
-        add_seen_markers(spec)
+        add_seen_markers(spec, named)
     occludes = unmodeled.on and unmodeled.occlusion.on
     if occludes:
         add_occlusion(spec, profile.hand, unmodeled.occlusion.distance_m)
@@ -80,16 +83,16 @@ def build_scene(profile: schema.Profile, pictures: bool = False) -> Scene:
     bodies = _subtree(model, model.body(names.OBJECT).id)
     seen = names.seen if observation.on else str
     return Scene(
-        **_hand_parts(spec, model),
+        **_hand_parts(spec, model, named),
         object_qpos=int(free.qposadr[0]),
         object_dof=int(free.dofadr[0]),
         object_body=bodies[0],
         object_bodies=np.array(bodies),
         object_geoms=np.flatnonzero(np.isin(model.geom_bodyid, bodies)),
-        seen_fingertip_sites=np.array([model.site(seen(name)).id for name in names.FINGERTIP_MARKERS]),
-        seen_base_sites=np.array([model.site(seen(name)).id for name in names.BASE_MARKERS]),
+        seen_fingertip_sites=np.array([model.site(seen(name)).id for name in named.fingertip_markers]),
+        seen_base_sites=np.array([model.site(seen(name)).id for name in named.base_markers]),
         occlusion_sensors=np.array(
-            [model.sensor(name).adr[0] for name in names.OCCLUSION_BOXES] if occludes else [], dtype=np.int64
+            [model.sensor(name).adr[0] for name in named.occlusion_boxes] if occludes else [], dtype=np.int64
         ),
     )
 
@@ -97,7 +100,7 @@ def build_scene(profile: schema.Profile, pictures: bool = False) -> Scene:
 def build_hand_scene(profile: schema.Profile) -> HandScene:
     """Builds the hand of a profile alone, stepped as the profile says, with nothing to hold."""
     spec = _hand_spec(profile)
-    return HandScene(**_hand_parts(spec, spec.compile()))
+    return HandScene(**_hand_parts(spec, spec.compile(), anatomy(profile.hand)))
 
 
 def _hand_spec(profile: schema.Profile) -> mujoco.MjSpec:
@@ -111,17 +114,18 @@ def _hand_spec(profile: schema.Profile) -> mujoco.MjSpec:
     return spec
 
 
-def _hand_parts(spec: mujoco.MjSpec, model: mujoco.MjModel) -> dict[str, Any]:
+def _hand_parts(spec: mujoco.MjSpec, model: mujoco.MjModel, named: Anatomy) -> dict[str, Any]:
     """The attributes of ``HandScene``."""
-    joints = [model.joint(names.in_model(name)) for name in names.JOINTS]
+    joints = [model.joint(named.in_model(name)) for name in named.joints]
     return {
+        "anatomy": named,
         "spec": spec,
         "model": model,
         "joint_ids": np.array([joint.id for joint in joints]),
         "joint_qpos": np.array([joint.qposadr[0] for joint in joints]),
         "joint_dof": np.array([joint.dofadr[0] for joint in joints]),
-        "fingertip_sites": np.array([model.site(name).id for name in names.FINGERTIP_MARKERS]),
-        "base_sites": np.array([model.site(name).id for name in names.BASE_MARKERS]),
+        "fingertip_sites": np.array([model.site(name).id for name in named.fingertip_markers]),
+        "base_sites": np.array([model.site(name).id for name in named.base_markers]),
     }
 
 

@@ -1,4 +1,4 @@
-"""The Shadow hand of Gymnasium-Robotics, read from the installed package and edited into the paper's.
+"""The hand: Gymnasium-Robotics' Shadow hand edited into the paper's, or another model's as it is.
 
 The paper started from this model (appendix C.1); its joints, tendons and gains were then calibrated
 to a robot. A profile says which of the two a scene has (``hand.gains``).
@@ -14,6 +14,8 @@ import mujoco
 from dexctl.errors import MissingError, ProfileError
 from dexctl.profile import schema
 from dexctl.scene import names
+from dexctl.scene.anatomy import GYMNASIUM_ROBOTICS, Anatomy, anatomy
+from dexctl.scene.other_hand import load_other_hand
 
 _HAND = """
 <mujoco model="shadow hand">
@@ -29,17 +31,19 @@ def load_hand(hand: schema.Hand) -> mujoco.MjSpec:
     """Reads the hand's model and edits the profile's numbers into it.
 
     Returns:
-        A specification with 24 hinges, 20 position servos, the marker sites and the boxes that
-        hide them, and nothing to hold yet.
+        A specification with hinges, position servos, the marker sites and the boxes that hide
+        them, and nothing to hold yet.
 
     Raises:
-        MissingError: the model's package is not installed.
-        ProfileError: the profile names a joint or actuator that the model lacks.
+        MissingError: the model or its package is not there.
+        ProfileError: the profile names a part that the model lacks.
     """
-    if hand.model != "gymnasium-robotics":
-        raise ProfileError(f"hand.model: no hand is known as '{hand.model}'", "Use 'gymnasium-robotics'.")
-    spec = mujoco.MjSpec.from_string(_HAND.format(assets=_gymnasium_robotics_assets()))
-    _remove_slack_tendons_and_sensors(spec)
+    named = anatomy(hand)
+    if hand.model == GYMNASIUM_ROBOTICS:
+        spec = mujoco.MjSpec.from_string(_HAND.format(assets=_gymnasium_robotics_assets()))
+        _remove_slack_tendons_and_sensors(spec)
+    else:
+        spec = load_other_hand(hand)
     for geom in spec.geoms:
         # What is only for the eye must not touch: the model forgets two boxes of 1 mm inside the thumb.
         if geom.name.startswith(names.in_model("V_")):
@@ -51,9 +55,9 @@ def load_hand(hand: schema.Hand) -> mujoco.MjSpec:
         _couple(spec, hand)
         _edit_actuators(spec, hand)
     if not hand.dry_friction:
-        for name in names.JOINTS:
-            spec.joint(names.in_model(name)).frictionloss = 0.0
-    _add_markers(spec, hand)
+        for name in named.joints:
+            spec.joint(named.in_model(name)).frictionloss = 0.0
+    _add_markers(spec, hand, named)
     return spec
 
 
@@ -142,18 +146,15 @@ def _edit_actuators(spec: mujoco.MjSpec, hand: schema.Hand) -> None:
             element.target = names.in_model(names.coupling_tendon(joint))
 
 
-def _add_markers(spec: mujoco.MjSpec, hand: schema.Hand) -> None:
+def _add_markers(spec: mujoco.MjSpec, hand: schema.Hand, named: Anatomy) -> None:
     # The hand's base is bolted to the world, so its markers are too.
-    for name in names.BASE_MARKERS:
+    for name in named.base_markers:
         spec.worldbody.add_site(name=name, pos=hand.base_markers_m[name], size=[0.004] * 3, group=4)
-    for finger, marker_name, box_name in zip(
-        names.FINGERS, names.FINGERTIP_MARKERS, names.OCCLUSION_BOXES, strict=True
-    ):
-        marker = hand.fingertip_markers[finger]
-        distal = spec.body(names.in_model(f"{finger}distal"))
-        distal.add_site(name=marker_name, pos=marker.position_m, size=[0.004] * 3, group=4)
+    for finger, link in named.fingertip_links.items():
+        marker, distal = hand.fingertip_markers[finger], spec.body(link)
+        distal.add_site(name=names.fingertip_marker(finger), pos=marker.position_m, size=[0.004] * 3, group=4)
         distal.add_site(
-            name=box_name,
+            name=names.occlusion_box(finger),
             type=mujoco.mjtGeom.mjGEOM_BOX,
             pos=marker.occlusion_center_m,
             size=marker.occlusion_half_size_m,

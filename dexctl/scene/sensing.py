@@ -6,10 +6,14 @@ and never enter the solver.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 import mujoco
 
 from dexctl.profile import schema
 from dexctl.scene import names
+from dexctl.scene.anatomy import Anatomy
 
 # A contact enters the solver when it is deeper than minus its margin, and is listed from margin + gap.
 _NEVER_M = -1.0
@@ -20,9 +24,9 @@ _FOUND_AND_DISTANCE = (1 << mujoco.mjtConDataField.mjCONDATA_FOUND.value) | (
 _NEAREST = 1
 
 
-def add_seen_markers(spec: mujoco.MjSpec) -> None:
-    """Adds a twin to each marker, which randomization may move while the true one stays."""
-    for name in (*names.FINGERTIP_MARKERS, *names.BASE_MARKERS):
+def add_seen_markers(spec: mujoco.MjSpec, named: Anatomy) -> None:
+    """Adds a twin to each marker of a hand, which randomization may move while the true one stays."""
+    for name in (*named.fingertip_markers, *named.base_markers):
         true = spec.site(name)
         true.parent.add_site(name=names.seen(name), pos=true.pos, size=true.size, group=true.group)
 
@@ -34,6 +38,7 @@ def add_occlusion(spec: mujoco.MjSpec, hand: schema.Hand, distance_m: float) -> 
         distance_m: from where on a neighbour must be sensed at the latest.
     """
     tips = {finger: spec.site(names.fingertip_marker(finger)).parent for finger in hand.fingertip_markers}
+    numbers = itertools.count()
     for finger, marker in hand.fingertip_markers.items():
         box = names.occlusion_box(finger)
         tips[finger].add_geom(
@@ -47,8 +52,10 @@ def add_occlusion(spec: mujoco.MjSpec, hand: schema.Hand, distance_m: float) -> 
             group=4,
         )
         # A finger's last two links are what reaches another finger's nail.
-        neighbours = [link for other, tip in tips.items() if other != finger for link in (tip, tip.parent)]
-        for geom in _colliding(spec, [*neighbours, spec.body(names.OBJECT)]):
+        links = [link for other, tip in tips.items() if other != finger for link in (tip, tip.parent)]
+        # Fingers may share a link: each of its geoms once.
+        neighbours = {geom.name: geom for geom in _colliding([*links, spec.body(names.OBJECT)], numbers)}
+        for geom in neighbours.values():
             spec.add_pair(
                 name=f"{box}:{geom.name}",
                 geomname1=box,
@@ -63,9 +70,9 @@ def add_occlusion(spec: mujoco.MjSpec, hand: schema.Hand, distance_m: float) -> 
         sensor.intprm[:3] = (_FOUND_AND_DISTANCE, _NEAREST, 1)
 
 
-def _colliding(spec: mujoco.MjSpec, bodies: list[mujoco.MjsBody]) -> list[mujoco.MjsGeom]:
+def _colliding(bodies: list[mujoco.MjsBody], numbers: Iterator[int]) -> list[mujoco.MjsGeom]:
     """Geoms of bodies that take part in contacts; those without a name get one, since pairs go by name."""
     found = [geom for body in bodies for geom in body.geoms if geom.contype or geom.conaffinity]
-    for index, geom in enumerate(found):
-        geom.name = geom.name or f"{geom.parent.name}:geom{index}"
+    for geom in found:
+        geom.name = geom.name or f"neighbour:{next(numbers)}"
     return found

@@ -12,6 +12,7 @@ PAGE = (Path(__file__).parents[2] / "man" / "dexctl-profile.5").read_text().repl
 
 TABLES = {
     "[hand]": schema.Hand,
+    "[hand.names]": schema.HandNames,
     "[hand.joints.NAME]": schema.Joint,
     "[hand.actuators.NAME]": schema.Actuator,
     "[hand.fingertip_markers.NAME]": schema.Marker,
@@ -68,6 +69,8 @@ def spelled(field):
     default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
     if isinstance(default, schema.Table):
         return "that of each key"
+    if default is None:
+        return "none"
     if default in ("", [], {}):
         return "empty"
     if isinstance(default, bool) or not isinstance(default, float):

@@ -36,7 +36,8 @@ def test_a_shipped_profile_names_every_joint_actuator_and_marker_of_the_hand(nam
 
 
 SOURCE = re.compile(
-    r"appendix [A-D]|Table \d|section \d|robogym|ORRB|Gymnasium-Robotics|IsaacGymEnvs|arXiv|chosen|tools/LOG.md"
+    r"appendix [A-D]|Table \d|section \d|robogym|ORRB|Gymnasium-Robotics|MuJoCo Menagerie|IsaacGymEnvs|arXiv"
+    r"|chosen|tools/LOG.md"
 )
 
 
@@ -103,8 +104,9 @@ def test_yaw_inherits_all_but_goal_and_start():
 
 def test_the_networks_of_the_paper_see_22_and_85_numbers():
     from dexctl.profile.check import OBSERVATIONS
-    from dexctl.reorient.observation import size, total_size
+    from dexctl.reorient.observation import sizes, total_size
 
-    policy = load("block-paper", [], {}).profile.policy
-    assert (total_size(policy.actor.observe), total_size(policy.critic.observe)) == (22, 85)
-    assert all(size(name) > 0 for name in OBSERVATIONS)
+    profile = load("block-paper", [], {}).profile
+    policy = profile.policy
+    assert (total_size(policy.actor.observe, profile), total_size(policy.critic.observe, profile)) == (22, 85)
+    assert tuple(sizes(profile)) == OBSERVATIONS

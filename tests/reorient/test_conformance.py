@@ -8,7 +8,6 @@ from dexctl.profile.check import OBSERVATIONS
 from dexctl.profile.load import names
 from dexctl.reorient import observation
 from dexctl.reorient.environment import End
-from dexctl.scene.names import ACTUATORS
 
 WHOLE = [listed.name for listed in names() if not listed.part]
 # Starts are as the profile has them but for their length, which makes no other numbers.
@@ -33,7 +32,7 @@ def test_observations_have_the_stated_sizes_and_are_finite(make, actions, profil
         seen = env.observe()
         assert set(seen) == set(OBSERVATIONS)
         for name, values in seen.items():
-            assert values.shape == (3, observation.size(name, profile.task.angular_velocity)), name
+            assert values.shape == (3, observation.sizes(profile)[name]), name
             assert values.dtype == torch.float64
             assert bool(torch.isfinite(values).all()), name
         for shape, network in (
@@ -144,7 +143,7 @@ def test_each_motor_s_action_moves_its_own_joint(make, middle, profile_name):
             env.step(bins)
             moved.append(env.physics.ctrl[0].clone())
         difference = (moved[0] - moved[1]).abs()
-        if ACTUATORS[actuator] in up.profile.action.hold:
+        if up.physics.scene.anatomy.actuators[actuator] in up.profile.action.hold:
             assert float(difference.max()) == 0.0
             continue
         assert int(difference.argmax()) == actuator

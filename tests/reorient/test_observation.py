@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from dexctl.errors import ProfileError
 from dexctl.profile.check import OBSERVATIONS
+from dexctl.profile.load import load
 from dexctl.reorient import observation
 
 
@@ -31,9 +32,10 @@ def moving(make_plain, actions):
 
 
 def test_known_observations_are_those_a_profile_may_name():
-    assert sum(observation.size(name) for name in OBSERVATIONS) > 85
+    profile = load("block", [], {}).profile
+    assert tuple(observation.sizes(profile)) == OBSERVATIONS
     with pytest.raises(ProfileError, match="colour"):
-        observation.size("colour")
+        observation.total_size(["object_position", "colour"], profile)
 
 
 def test_the_two_networks_see_22_and_85_numbers(moving):

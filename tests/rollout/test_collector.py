@@ -9,7 +9,7 @@ import torch
 from dexctl import rotation
 from dexctl.policy import distribution
 from dexctl.reorient.environment import End
-from dexctl.reorient.observation import size
+from dexctl.reorient.observation import sizes, total_size
 from dexctl.rollout.collector import Collector
 
 SEGMENTS = 3
@@ -32,8 +32,8 @@ def whole(segments, name):
 def seen(profile, segments, name):
     """One observation of the critic's over time."""
     observe = profile.policy.critic.observe
-    before = sum(size(one) for one in observe[: observe.index(name)])
-    return whole(segments, "critic_observation")[..., before : before + size(name)]
+    before = total_size(observe[: observe.index(name)], profile)
+    return whole(segments, "critic_observation")[..., before : before + sizes(profile)[name]]
 
 
 def log_probability(actor, segments, state, observations, fresh):

@@ -7,7 +7,7 @@ source beside them. A key without a default must be given by the profile or by o
 from __future__ import annotations
 
 from dexctl.profile.schema.calibrate import Calibrate, FittedParameter, JointSensor
-from dexctl.profile.schema.kinds import Table
+from dexctl.profile.schema.kinds import Table, Vector
 from dexctl.profile.schema.learning import PPO, Evaluate, Network, Policy, Rollout, Run, Wire
 from dexctl.profile.schema.randomize import (
     ActionNoise,
@@ -26,7 +26,7 @@ from dexctl.profile.schema.randomize import (
 )
 from dexctl.profile.schema.render import Render
 from dexctl.profile.schema.robot import Gap, Robot, Safety, Sensors
-from dexctl.profile.schema.scene import Actuator, Camera, Hand, Joint, Marker, Object, Physics
+from dexctl.profile.schema.scene import Actuator, Camera, Hand, HandNames, Joint, Marker, Object, Physics
 from dexctl.profile.schema.task import Action, Reward, Task
 from dexctl.profile.schema.vision import Vision, VisionNetwork, VisionTraining
 
@@ -44,6 +44,7 @@ __all__ = [
     "Force",
     "Gap",
     "Hand",
+    "HandNames",
     "Joint",
     "JointSensor",
     "Marker",
@@ -70,6 +71,7 @@ __all__ = [
     "Table",
     "Task",
     "Timing",
+    "Vector",
     "Vision",
     "VisionNetwork",
     "VisionTraining",

@@ -69,21 +69,45 @@ class Marker(Table, frozen=True, kw_only=True):
     occlusion_center_m: Vector
 
 
+class HandNames(Table, frozen=True, kw_only=True):
+    """What another hand's model calls its parts; left out for Gymnasium-Robotics' hand, whose names are known.
+
+    Attributes:
+        joints: all its hinges, in the order of joint angles.
+        actuators: all its position servos, in the model's order: a coordinate of an action each.
+        coupled: joints that have no motor of their own, by the joint that each moves with.
+        fingertip_links: the last link of each finger of ``hand.fingertip_markers``, which carries its marker.
+        palm: the body that is placed.
+        palm_position_m, palm_quaternion_wxyz: where, with all joints at zero, world frame; +z is up.
+    """
+
+    joints: list[str]
+    actuators: list[str]
+    coupled: dict[str, str]
+    fingertip_links: dict[str, str]
+    palm: str
+    palm_position_m: Vector
+    palm_quaternion_wxyz: Quaternion
+
+
 class Hand(Table, frozen=True, kw_only=True):
     """The robot hand: its model, and what is edited into it.
 
     Attributes:
-        model: ``gymnasium-robotics`` or the path of an MJCF file.
+        model: ``gymnasium-robotics``, the path of an MJCF file, or ``menagerie:ROBOT/ENTRY``, which the package
+            mujoco-menagerie fetches.
         coupled_range_rad, coupled_difference_range_rad: limits of J1 + J0 and J1 - J0 of a finger.
         coupled_damping: of J1 + J0, N m s/rad.
         dry_friction: False takes the joints' friction loss away, whichever the gains; a constraint a joint the fewer.
-        gains: ``2018`` edits ``joints`` and ``actuators`` into the model, ``gym`` keeps the model's own.
+        gains: ``2018`` edits ``joints`` and ``actuators`` into the model, ``gym`` keeps the model's own,
+            ``model`` those of another hand.
         sensors: tables of the joints' sensors, where what the robot reports is not the angle.
         calibrated_on: hex digest of the recording that the numbers were fitted to; empty when there was none.
     """
 
     model: str
-    gains: Literal["2018", "gym"]
+    names: HandNames | None = None
+    gains: Literal["2018", "gym", "model"]
     dry_friction: bool = True
     coupled_range_rad: Range
     coupled_difference_range_rad: Range
