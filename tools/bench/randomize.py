@@ -1,0 +1,110 @@
+"""What randomization costs: environment steps a second with all of it on, over all of it off.
+
+The paper's profile on one thread, with actions at random, observations taken, and every ended
+episode begun anew from a bank of starts. ``all_over_none`` is a ratio of wall times,
+``all_over_none_cpu`` of processor times, which other work on the machine disturbs less.
+``reset_over_step`` is what new physics for 64 of 512 simulations costs, beside a step of all 512,
+when each simulation begins an episode every 100 steps.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+from harness import bench
+
+from dexctl import randomness
+from dexctl.physics.cpu import CpuPhysics
+from dexctl.profile.load import load
+from dexctl.reorient.environment import End, Environment
+from dexctl.scene.build import build_scene
+
+ENVIRONMENTS, STEPS = 256, 20
+SIMULATIONS, RESETS, EPISODE_STEPS = 512, 64, 100
+SETTINGS = (
+    "physics.threads=1",
+    "task.start_bank=256",
+    "task.start_refresh=8",
+    "task.start_random_steps=20",
+)
+OFF = tuple(f"randomize.{group}.on=false" for group in ("physics", "observation", "unmodeled"))
+
+
+class Player:
+    """An environment whose hands act at random, episode after episode."""
+
+    def __init__(self, settings: tuple[str, ...], count: int = ENVIRONMENTS) -> None:
+        profile = load("block-paper", (*SETTINGS, *settings), {}).profile
+        physics = CpuPhysics(build_scene(profile), count + profile.task.start_refresh, profile.physics)
+        self.environment = Environment(profile, physics.scene, physics, count)
+        self.environment.use_bank(randomness.key(0))
+        self.begun = 0
+        self.steps = 0
+        self.begin(torch.arange(count))
+
+    def begin(self, ids: torch.Tensor) -> None:
+        """Begins new episodes."""
+        index = torch.arange(self.begun, self.begun + len(ids))
+        self.environment.begin(ids, randomness.derive(randomness.key(1).expand(len(ids)), index))
+        self.begun += len(ids)
+
+    def step(self) -> None:
+        """One control step of all, with what a policy would see, and new episodes where one ended."""
+        env, ids = self.environment, torch.arange(self.environment.num_environments)
+        key = randomness.derive(randomness.key(2).expand(len(ids)), self.steps, ids)
+        step = env.step((randomness.uniform(key, env.num_actuators) * env.profile.action.bins).long())
+        ended = torch.nonzero(step.end != End.RUNNING)[:, 0]
+        if len(ended):
+            self.begin(ended)
+        env.perceive(env.observe())
+        self.steps += 1
+
+    def play(self) -> tuple[float, float, float]:
+        """Steps of one hand a second of wall and of processor time, and the share of hands that ended a step."""
+        begun, wall, cpu = self.begun, time.perf_counter(), time.process_time()
+        for _ in range(STEPS):
+            self.step()
+        done = STEPS * self.environment.num_environments
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        return done / wall, done / cpu, (self.begun - begun) / done
+
+
+def case(name: str, player: Player) -> Callable[[], dict[str, float]]:
+    """A player's rates, by its name."""
+
+    def run() -> dict[str, float]:
+        wall, cpu, ended = player.play()
+        return {f"{name}_steps_per_s": wall, f"{name}_steps_per_cpu_s": cpu, f"{name}_ended_share": ended}
+
+    return run
+
+
+def resets(player: Player) -> Callable[[], dict[str, float]]:
+    """Processor time of new episodes for a few, shared out over their steps, and of a step of all."""
+
+    def run() -> dict[str, float]:
+        started = time.process_time()
+        player.begin(torch.arange(0, SIMULATIONS, SIMULATIONS // RESETS))
+        reset_s = time.process_time() - started
+        started = time.process_time()
+        player.environment.physics.step(torch.arange(SIMULATIONS))
+        step_s = time.process_time() - started
+        share = SIMULATIONS / RESETS / EPISODE_STEPS
+        return {"reset_s": reset_s, "reset_s_a_step": reset_s * share, "step_s": step_s}
+
+    return run
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    bench(
+        "randomize",
+        [case("all", Player(())), case("none", Player(OFF)), resets(Player((), SIMULATIONS))],
+        {
+            "all_over_none": ("all_steps_per_s", "none_steps_per_s"),
+            "all_over_none_cpu": ("all_steps_per_cpu_s", "none_steps_per_cpu_s"),
+            "reset_over_step": ("reset_s_a_step", "step_s"),
+        },
+    )
