@@ -58,6 +58,10 @@ def simulate(
         ),
     ] = None,
     robot_seed: Annotated[int, typer.Option(min=0, help="With --serve: which robot of the profile's family.")] = 0,
+    cameras: Annotated[
+        Literal["classic", "filament"] | None,
+        typer.Option(help="With --serve: give it the profile's cameras, and what draws for them.", show_default="none"),
+    ] = None,
     rate: Annotated[
         Literal["real", "max"],
         typer.Option(help="With --serve: in real time, or as fast as the controller lets time pass."),
@@ -111,7 +115,7 @@ def simulate(
         if policy != "zero" or view or video or png or seconds:
             raise UsageError("--serve takes its actions from a controller", "Leave what plays and films away.")
         loaded = load(profile or "robot/twin", settings or ())
-        plan = ServePlan(loaded, serve, robot_seed, rate == "max", key, allow, insecure, endpoint_file)
+        plan = ServePlan(loaded, serve, robot_seed, rate == "max", cameras, key, allow, insecure, endpoint_file)
         run_serve(plan, Output(json, quiet), dry_run)
         return
     if replay:

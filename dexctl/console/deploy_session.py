@@ -209,6 +209,11 @@ def _check(plan: DeployPlan, features: Features) -> None:
         )
     if plan.vision and not features.cameras:
         raise ProtocolError(f"{features.name} has no cameras", "Leave --vision away.")
+    if plan.estimator and plan.estimator.image_px != features.image_px:
+        raise ProtocolError(
+            f"the estimator sees {plan.estimator.image_px} px, the cameras of {features.name} give {features.image_px}",
+            "Train one on pictures of that size, or set robot.image_px where the robot is served.",
+        )
     if plan.images and not features.cameras:
         raise UsageError(f"--images, and {features.name} has no cameras", "Leave --images away.")
     check_senses(plan.policy.chooser(1).observe, features, bool(plan.vision))

@@ -6,6 +6,9 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
+
+import numpy as np
 
 from dexctl.console import messages
 from dexctl.console.events import Events
@@ -16,7 +19,7 @@ from dexctl.errors import ProfileError
 from dexctl.profile.load import Loaded
 from dexctl.profile.schema import Robot
 from dexctl.robot import realtime
-from dexctl.robot.server import RobotServer
+from dexctl.robot.server import Pictures, RobotServer
 from dexctl.wire.endpoint import host_of
 from dexctl.wire.keys import server_keys
 
@@ -27,12 +30,14 @@ class ServePlan:
 
     Attributes:
         virtual: time passes only when the controller says so.
+        cameras: what draws for the profile's cameras, or None for a robot without.
     """
 
     loaded: Loaded
     bind: str
     seed: int
     virtual: bool
+    cameras: Literal["classic", "filament"] | None
     key: Path | None
     allow: Path | None
     insecure: bool
@@ -67,6 +72,7 @@ def run_serve(plan: ServePlan, output: Output, dry_run: bool = False) -> None:
     with (
         Signals() as signals,
         Events("simulate", output.event_stream(), profile_digest=plan.loaded.digest, seed=plan.seed) as events,
+        _cameras(plan, robot) as pictures,
         # Before any thread is made: all of them share Python's lock with the low-level loop.
         _hurried(events, plan.virtual),
         RobotServer(
@@ -78,6 +84,7 @@ def run_serve(plan: ServePlan, output: Output, dry_run: bool = False) -> None:
             lambda kind, fields: _tell(events, kind, fields),
             keys,
             plan.insecure,
+            pictures,
         ) as server,
     ):
         events.emit("listening", endpoint=server.endpoint)
@@ -103,6 +110,26 @@ def _tell(events: Events, kind: str, fields: dict[str, object]) -> None:
     events.emit(kind, **fields)
     if kind == "warning":
         messages.warning(str(fields["message"]))
+
+
+@contextlib.contextmanager
+def _cameras(plan: ServePlan, robot: Robot) -> Iterator[Pictures | None]:
+    """What draws, in a process of its own, so that neither Python's lock nor its rank meets the low-level loop's."""
+    if plan.cameras is None:
+        yield None
+        return
+    from dexctl.vision.rendering.crew import Crew
+
+    profile = plan.loaded.profile
+    with Crew(plan.cameras, profile, robot.image_px, plan.seed, 1) as crew:
+
+        def draw(qpos: np.ndarray) -> dict[str, np.ndarray]:
+            one = np.zeros(1, np.int64)
+            task = {"row": one, "look": one, "state_row": one, "qpos": qpos[None].astype(np.float32)}
+            (rows,) = crew.draw(iter([task]), lambda: False)
+            return dict(zip(profile.cameras, np.ascontiguousarray(rows["images"][0]), strict=True))
+
+        yield draw
 
 
 @contextlib.contextmanager

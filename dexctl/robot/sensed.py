@@ -36,7 +36,13 @@ _POSE = ("object_position", "object_orientation")
 
 
 class PoseEstimator(Protocol):
-    """Tells the object's pose from pictures."""
+    """Tells the object's pose from pictures.
+
+    Attributes:
+        image_px: edge of each.
+    """
+
+    image_px: int
 
     def estimate(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Positions (B, 3) m and orientations (B, 4) wxyz, world frame, from (B, cameras, H, W, 3) uint8."""

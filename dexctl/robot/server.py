@@ -34,6 +34,8 @@ _TURN_S = 0.1
 _MOST_WAITING = 64
 
 Tell = Callable[[str, dict[str, object]], None]
+# From positions (Q,) to each camera's picture, (H, W, 3) uint8.
+Pictures = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
 @dataclasses.dataclass
@@ -77,7 +79,7 @@ class RobotServer:
         tell: Tell,
         keys: ServerKeys | None = None,
         insecure: bool = False,
-        pictures: Callable[[np.ndarray], dict[str, np.ndarray]] | None = None,
+        pictures: Pictures | None = None,
     ) -> None:
         """Builds the robot and binds.
 
@@ -85,7 +87,7 @@ class RobotServer:
             seed: which robot of the family.
             virtual: time passes only when the controller says so.
             tell: of what happens, by kind and fields.
-            pictures: of each camera, from positions (Q,); None for a robot without cameras.
+            pictures: None for a robot without cameras.
 
         Raises:
             UsageError, RefusedError, CreateError: the address is no endpoint, needs keys, or is taken.
@@ -257,6 +259,7 @@ class RobotServer:
                 return
             case say.Arm():
                 self._low.arm()
+                self._tell("armed", {"controller": holder.who})
             case say.Place():
                 self._place(State(**self._state.arrays_of(arrays)))
             case say.Advance():

@@ -111,7 +111,7 @@ def running_deploy(start, robot):
     """One that has taken control and moves."""
     command = deploy(start, robot, "--trials", "1000", "--set", "evaluate.goal_timeout_s=80")
     assert robot.until("controller_joined")
-    command.until("ready")
+    assert robot.until("armed")
     return command
 
 

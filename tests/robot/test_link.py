@@ -81,7 +81,7 @@ def test_packets_late_by_half_a_second_are_never_executed(linked):
     reading = robot.observe()
     assert robot.act(nothing(robot), reading.time_s).executed
     link.delay_s = 0.8
-    with pytest.raises(SafetyStop, match="it is (holding|relaxed)"):
+    with pytest.raises(SafetyStop, match=r"it is (holding|relaxed)"):
         act_on(robot, 10)
     wait_for_mode(served, "relaxed")
 
