@@ -7,17 +7,28 @@ from typing import Annotated
 
 import typer
 
-from dexctl.commands.options import DryRun, Json, Quiet, Settings, complete_paper_rows, complete_profiles, complete_runs
+from dexctl.commands.options import (
+    DryRun,
+    Json,
+    Quiet,
+    Settings,
+    complete_paper_rows,
+    complete_policies,
+    complete_profiles,
+)
 
 
 def evaluate(
+    recorded: Annotated[
+        list[Path] | None, typer.Argument(metavar="[RECORDING]", help="With --calibration: motion to be repeated.")
+    ] = None,
     policy: Annotated[
         list[str] | None,
         typer.Option(
             "--policy",
             metavar="PATH",
             help="A run, a checkpoint or a shipped policy; or 'random', or 'zero'; repeatable.",
-            autocompletion=complete_runs,
+            autocompletion=complete_policies,
         ),
     ] = None,
     profile: Annotated[
@@ -76,6 +87,10 @@ def evaluate(
     pictures: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="With --grasps: a picture of each grasp found.")
     ] = None,
+    calibration: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HAND", help="A hand of 'dexctl calibrate', or 'shadow', to score; repeatable."),
+    ] = None,
     settings: Settings = None,
     dry_run: DryRun = False,
     json: Json = False,
@@ -92,6 +107,8 @@ def evaluate(
     from dexctl.console.output import Output
 
     question = Question(
+        recorded=tuple(recorded or ()),
+        calibration=tuple(calibration or ()),
         policy=tuple(policy or ()),
         profile=tuple(profile or ()),
         set=tuple(settings or ()),

@@ -35,6 +35,14 @@ def complete_runs(incomplete: str) -> list[str]:
     return sorted(runs) + sorted(glob.glob(inside))
 
 
+def complete_policies(incomplete: str) -> list[str]:
+    """Policies that begin so: those that ship, the baselines, runs and checkpoints."""
+    from dexctl.policy.naming import BASELINES, shipped_policies
+
+    names = [*shipped_policies(), *BASELINES]
+    return [name for name in names if name.startswith(incomplete)] + complete_runs(incomplete)
+
+
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON document; events also on a terminal.")]
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the path or id of what was made.")]
@@ -69,7 +77,7 @@ PolicyPath = Annotated[
         "--policy",
         metavar="PATH",
         help="A run, a checkpoint or a shipped policy; or 'random', or 'zero'.",
-        autocompletion=complete_runs,
+        autocompletion=complete_policies,
     ),
 ]
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
-from dexctl.errors import MissingError, ProtocolError, UsageError
+from dexctl.errors import ProtocolError, UsageError
 from dexctl.policy import checkpoint
 from dexctl.policy.actor import Actor
 from dexctl.policy.choosing import Chooser, PolicyChooser, RandomChooser, ZeroChooser
-from dexctl.profile.layers import shipped_folder
+from dexctl.policy.naming import BASELINES, locate
 from dexctl.profile.schema import Profile
 from dexctl.reorient.action import num_actuators
-
-BASELINES = ("random", "zero")
-_POLICIES = "policies"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,26 +62,6 @@ def open_policy(name: str, profile: Profile | None, greedy: bool = False) -> Ope
     observe = tuple(profile.policy.actor.observe)
     steps = saved.header.progress.steps
     return OpenPolicy(name, profile, lambda rows: PolicyChooser(actor, observe, rows, greedy), steps, actor)
-
-
-def shipped_policies() -> list[str]:
-    """Names of the trained policies that come with the profiles."""
-    folder = shipped_folder() / _POLICIES
-    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-
-
-def locate(name: str) -> Path:
-    """The run or checkpoint of this name, or the shipped policy.
-
-    Raises:
-        MissingError: neither.
-    """
-    if Path(name).exists():
-        return Path(name)
-    if name in shipped_policies():
-        return shipped_folder() / _POLICIES / name
-    shipped = ", ".join(shipped_policies()) or "none"
-    raise MissingError(f"{name}: no such run or checkpoint, and no shipped policy", f"Shipped are: {shipped}.")
 
 
 def _check_fit(saved: checkpoint.Checkpoint, profile: Profile) -> None:

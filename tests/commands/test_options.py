@@ -1,6 +1,6 @@
 import pytest
 
-from dexctl.commands.options import complete_profiles, complete_runs
+from dexctl.commands.options import complete_policies, complete_profiles, complete_runs
 
 
 def test_profiles_complete_by_name():
@@ -15,6 +15,13 @@ def runs(tmp_path, monkeypatch):
         (tmp_path / run / "checkpoints" / "000100").mkdir(parents=True)
         (tmp_path / run / "lock").touch()
     (tmp_path / "runs" / "notes").mkdir()
+
+
+def test_policies_complete_by_name_and_by_path(runs):
+    assert complete_policies("block-y") == ["block-yaw"]
+    assert complete_policies("z") == ["zero"]
+    assert complete_policies("runs/f") == ["runs/first"]
+    assert {"block-yaw", "random", "runs/first"} <= set(complete_policies(""))
 
 
 @pytest.mark.parametrize(

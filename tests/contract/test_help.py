@@ -1,4 +1,6 @@
 import re
+import shutil
+import subprocess
 import sys
 import sysconfig
 
@@ -59,13 +61,58 @@ def test_without_a_command_help_goes_to_stderr(shell):
 
 @pytest.mark.parametrize("which", ["bash", "zsh", "fish"])
 def test_completion_knows_the_commands(shell, which):
-    words = {"COMP_WORDS": "dexctl doc", "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": "dexctl doc"}
+    told = completed(shell, which, "dexctl doc")
+    assert "doctor" in told
+    assert "keygen" not in told
+
+
+@pytest.mark.parametrize("which", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize(
+    ("line", "found", "not_found"),
+    [
+        ("dexctl profile show block-y", "block-yaw", "sphere"),
+        ("dexctl optimize --profile sph", "sphere", "block"),
+        ("dexctl evaluate --policy block-y", "block-yaw", "zero"),
+        ("dexctl simulate --policy z", "zero", "block-yaw"),
+    ],
+)
+def test_completion_knows_profiles_and_policies(shell, which, line, found, not_found):
+    told = completed(shell, which, line)
+    assert found in told
+    assert not_found not in told
+
+
+def test_completion_imports_nothing_heavy(shell):
+    line = "dexctl evaluate --policy b"
+    words = {"COMP_WORDS": line, "COMP_CWORD": "3", "_DEXCTL_COMPLETE": "complete_bash"}
+    told = shell(f"{sys.executable} -X importtime {DEXCTL}", **words)
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in told.stderr.splitlines()}
+    assert told.stdout.split() == ["block-yaw"]
+    # Typer takes pydantic to a word that is given in part.
+    assert not imported & (HEAVY - {"pydantic"})
+
+
+def completed(shell, which, line):
+    words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1), "_TYPER_COMPLETE_ARGS": line}
     told = shell("dexctl", _DEXCTL_COMPLETE=f"complete_{which}", _TYPER_COMPLETE_FISH_ACTION="get-args", **words)
-    assert told.returncode == 0
-    assert "doctor" in told.stdout
-    assert "keygen" not in told.stdout
+    assert told.returncode == 0, told.stderr
+    return told.stdout
 
 
-def test_completion_knows_the_profiles(shell):
-    variables = {"_DEXCTL_COMPLETE": "complete_bash", "COMP_WORDS": "dexctl profile show block-y", "COMP_CWORD": "3"}
-    assert shell("dexctl", **variables).stdout.split() == ["block-yaw"]
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+def test_a_real_bash_completes_a_policy(environment, tmp_path):
+    script = """
+    eval "$(dexctl --show-completion)"
+    COMP_WORDS=(dexctl evaluate --policy block-y) COMP_CWORD=3
+    _dexctl_completion dexctl
+    printf '%s\n' "${COMPREPLY[@]}"
+    """
+    told = subprocess.run(
+        ["bash", "--norc", "-c", script],
+        env={**environment, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "", "SHELL": "/bin/bash"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.stdout.split() == ["block-yaw"], told.stderr
