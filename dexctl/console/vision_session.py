@@ -215,6 +215,9 @@ class VisionSession:
     def _save(self, events: Events) -> None:
         learner = self._learner
         self._saved_at = time.monotonic()
+        if learner.batches == self._saved_batches:
+            return
+        self._saved_batches = learner.batches
         path = self._folder.checkpoints / checkpoint.name_of(learner.batches)
         checkpoint.write(
             path,

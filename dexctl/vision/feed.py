@@ -79,7 +79,7 @@ class Feed:
         """Prepares to read.
 
         Args:
-            portions: where pictures come from; an error of it is raised by ``take``.
+            portions: where pictures come from; its error is raised by ``take`` after what came before it.
             batch: states of each batch.
             seed: of the order.
         """
@@ -93,6 +93,7 @@ class Feed:
         self._shuffled: Pictures | None = None
         self._next = 0
         self._over = False
+        self._failure: BaseException | None = None
 
     def take(self, stop: Callable[[], bool] = lambda: False) -> Pictures | None:
         """The next batch; None when no whole one is left, or when asked to stop.
@@ -105,6 +106,8 @@ class Feed:
         """
         while self._left() < self._batch:
             if not self._refill(stop):
+                if self._failure is not None and not stop():
+                    raise self._failure
                 return None
         assert self._shuffled is not None
         picked = slice(self._next, self._next + self._batch)
@@ -151,11 +154,11 @@ class Feed:
                     found = self._ahead.get(timeout=_TURN_S)
                 except queue.Empty:
                     continue
-                if found is None:
-                    self._over = True
-                if isinstance(found, BaseException):
-                    raise found
-                return found
+                if isinstance(found, Pictures):
+                    return found
+                # What came before a failure is learned from first.
+                self._over, self._failure = True, found
+                return None
             return None
         finally:
             self.waited_s += time.perf_counter() - started
