@@ -135,7 +135,7 @@ def hand_profile(hand: str, base: str, settings: Sequence[str]) -> schema.Profil
     Raises:
         ProfileError: there is none, it is of another make, or says nothing of calibration.
     """
-    edited = ("hand.gains=2018", "hand.dry_friction=true", *settings)
+    edited = ('hand.gains="2018"', "hand.dry_friction=true", *settings)
     found = load_with_hand(base, hand_name(hand), edited)
     if found.calibrate is None:
         raise ProfileError(f"{base}: calibrate: missing", "Inherit the part 'calibrate'.")

@@ -38,6 +38,7 @@ MODES = (
     Mode("grasps", needs=("policy", "grasps"), takes=("profile", "set", "trials", "seed", "greedy", "pictures")),
     Mode("memory", needs=("policy", "memory"), takes=("profile", "set", "trials", "seed")),
     Mode("recordings", needs=("recording",), takes=("paper",)),
+    Mode("calibrations", needs=("calibration",), takes=("recorded", "profile", "set")),
     Mode("poses", needs=("vision", "images"), takes=("worst",)),
 )
 

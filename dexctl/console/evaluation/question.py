@@ -30,6 +30,8 @@ class Question:
     vision: str | None = None
     images: tuple[Path, ...] = ()
     worst: Path | None = None
+    calibration: tuple[str, ...] = ()
+    recorded: tuple[Path, ...] = ()
 
     def given(self) -> tuple[str, ...]:
         """Names of the options that were given, in the order of the fields."""
