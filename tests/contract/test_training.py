@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from safetensors.torch import load_file
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 PROFILE = """
 inherits = "block-yaw"
 description = "small enough for a second a run"
