@@ -96,7 +96,7 @@ def command_of(pid):
 def test_torchrun_starts_what_processes_starts_and_the_same_comes_of_it(start, shell, toy, tmp_path):
     ours = start(f"{toy} --processes 2 --run ours --sync --steps 512")
     theirs = shell(
-        f"{TORCHRUN} --standalone --nproc-per-node 2 --no-python dexctl {toy} --run theirs --sync --steps 512 --quiet"
+        f"{TORCHRUN} --standalone --nproc-per-node 2 --no-python -- dexctl {toy} --run theirs --sync --steps 512 --quiet"
     )
     assert theirs.returncode == 0, theirs.stderr
     assert ours.end() == 0, ours.messages

@@ -1,10 +1,11 @@
 """An optimizer that says which segments it took, in JSON lines, and dismisses its workers.
 
-Options: bind, insecure, dismiss_at (a tag).
+Options: bind, insecure, dismiss_at (a tag), timeout_s.
 """
 
 import json
 import sys
+import time
 
 import numpy as np
 
@@ -15,12 +16,18 @@ from dexctl.wire.optimizer import OptimizerEndpoint
 
 
 def say(event, **fields):
-    sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
+    sys.stdout.write(json.dumps({"event": event, "clock_s": time.time(), **fields}) + "\n")
     sys.stdout.flush()
 
 
 options = json.loads(sys.argv[1])
-wire = Wire(credits=4, buffer_mib=64, heartbeat_s=0.1, timeout_s=0.8, orphan_timeout_s=20.0)
+wire = Wire(
+    credits=4,
+    buffer_mib=64,
+    heartbeat_s=0.1,
+    timeout_s=options.get("timeout_s", 0.8),
+    orphan_timeout_s=20.0,
+)
 layout = Layout(2, 512, (ArrayLayout("observation", "float32", ("T", "N", 64)), ArrayLayout("tag", "int32", ())))
 optimizer = OptimizerEndpoint(options["bind"], b"{}", "d1", layout, wire, 7, insecure=options.get("insecure", False))
 optimizer.publish(1, {"weight": np.zeros(3, np.float32)})

@@ -4,6 +4,7 @@ Options: endpoints, name, segments, pause_s (between them), orphan_timeout_s.
 """
 
 import json
+import select
 import sys
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ from dexctl.wire.worker import Dismissed, WorkerEndpoint
 
 
 def say(event, **fields):
-    sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
+    sys.stdout.write(json.dumps({"event": event, "clock_s": time.time(), **fields}) + "\n")
     sys.stdout.flush()
 
 
@@ -44,7 +45,7 @@ try:
         arrays = {a.name: np.zeros(welcome.layout.shape(a), a.dtype) for a in welcome.layout.arrays}
         arrays["tag"][()] = number
         worker.send(version, arrays)
-        time.sleep(options.get("pause_s", 0))
+        select.select([], [], [], options.get("pause_s", 0))
         say("sent", number=number)
     while True:
         version, _ = worker.parameters(wait_for=version + 1)

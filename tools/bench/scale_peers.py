@@ -1,0 +1,318 @@
+"""The other processes of the scale bench: an optimizer's front end, and one process that stands in for many workers.
+
+``python scale_peers.py ROLE OPTIONS-AS-JSON``. The front end takes every segment and does nothing with
+it. The workers are bare TCP connections that speak ZMTP 3.1 and the wire protocol: they greet, send
+segments when these are due and a credit is there, say that they live, and one of each sixteen fetches
+the parameters.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+import resource
+import selectors
+import socket
+import struct
+import sys
+import time
+from collections import deque
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from dexctl.profile.load import load
+from dexctl.profile.schema import Wire
+from dexctl.rollout.segment import empty_segment, segment_layout
+from dexctl.wire.arrivals import Segment
+from dexctl.wire.layout import Layout
+from dexctl.wire.messages import (
+    PIECE_BYTES,
+    PIECES_AHEAD,
+    Announce,
+    Credit,
+    Fetch,
+    Gone,
+    Have,
+    Hello,
+    Message,
+    Piece,
+    Ping,
+    Refuse,
+    SegmentHeader,
+    Welcome,
+    decode_from_optimizer,
+    encode,
+)
+from dexctl.wire.optimizer import OptimizerEndpoint
+
+WIRE = Wire(credits=4, buffer_mib=2048, heartbeat_s=5.0, timeout_s=60.0, orphan_timeout_s=600.0)
+ACTUATORS = 20
+WORKERS_A_HOST = 16
+# So many handshakes at once, below what a listening socket keeps waiting.
+CONNECTING = 256
+
+
+def layout_of(options: dict[str, object]) -> Layout:
+    """The segments of a profile, in the size that is asked for."""
+    settings = [f"rollout.{key}={options[key]}" for key in ("environments", "segment_steps")]
+    return segment_layout(load(str(options["profile"]), settings, {}).profile, ACTUATORS)
+
+
+def say(**fields: object) -> None:
+    """One line of JSON."""
+    print(json.dumps(fields), flush=True)
+
+
+def front(options: dict[str, object]) -> None:
+    """Serves; for each line on stdin, measures so many seconds and tells what it took and what it cost."""
+    layout = layout_of(options)
+    with OptimizerEndpoint("tcp://127.0.0.1:0", b"{}", "scale", layout, WIRE, 0) as optimizer:
+        version = itertools.count(1)
+        parameters = {"weights": np.zeros(int(str(options["parameter_bytes"])) // 4, np.float32)}
+        optimizer.publish(next(version), parameters)
+        say(endpoint=optimizer.endpoint)
+
+        def take(until_s: float) -> int:
+            segments = 0
+            while (left_s := until_s - time.perf_counter()) > 0:
+                for arrival in optimizer.receive(left_s):
+                    if isinstance(arrival, Segment):
+                        optimizer.acknowledge(arrival)
+                        segments += 1
+            return segments
+
+        for line in sys.stdin:
+            seconds = json.loads(line)
+            if not seconds:
+                # Until all have come.
+                take(time.perf_counter() + 0.2)
+                say(workers=len(optimizer.workers()))
+                continue
+            optimizer.publish(next(version), parameters)
+            started_s, spent_s = time.perf_counter(), time.process_time()
+            segments = take(started_s + seconds)
+            say(
+                segments=segments,
+                seconds=time.perf_counter() - started_s,
+                cpu_s=time.process_time() - spent_s,
+                memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            )
+
+
+def frame(content: bytes | memoryview, more: bool) -> bytes:
+    """One frame of ZMTP."""
+    size = len(content)
+    head = struct.pack(">BB", more, size) if size < 256 else struct.pack(">BQ", more | 2, size)
+    return head + bytes(content)
+
+
+GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
+READY = b"\x05READY\x0bSocket-Type" + struct.pack(">I", 6) + b"DEALER"
+OPENING = GREETING + struct.pack(">BB", 4, len(READY)) + READY
+
+
+class Worker:
+    """One connection that behaves as a worker does."""
+
+    def __init__(self, number: int, endpoint: str, layout: Layout) -> None:
+        self.name, self._layout = f"worker-{number}", layout
+        self._host = f"host-{number // WORKERS_A_HOST}"
+        parts = urlsplit(endpoint)
+        self.socket = socket.create_connection((parts.hostname, parts.port))
+        self.socket.setblocking(False)
+        self._in = bytearray()
+        self._greeted = False
+        self._message: list[bytes] = []
+        self.out: deque[memoryview] = deque()
+        self.credits = self._sequence = self._version = 0
+        self._news: Announce | None = None
+        self._fetching: tuple[int, int, int, int] | None = None
+        self.joined = False
+        self._put(OPENING)
+        self._hello = Hello(
+            worker=self.name,
+            incarnation=number,
+            token=b"",
+            digest="",
+            layout="",
+            pid=number,
+            host=self._host,
+            memory=self._host,
+            sequence=0,
+        )
+
+    def _put(self, content: bytes) -> None:
+        self.out.append(memoryview(content))
+
+    def _say(self, message: Message) -> None:
+        self._put(frame(encode(message), False))
+
+    def alive(self) -> None:
+        """The heartbeat."""
+        self._say(Ping(version=self._version))
+
+    def segment(self, body: bytes) -> None:
+        """One segment, whose array frames are ready."""
+        self.credits -= 1
+        self._sequence += 1
+        header = SegmentHeader(
+            worker=self.name,
+            sequence=self._sequence,
+            version=self._version,
+            report={},
+            environments=self._layout.environments,
+            steps=self._layout.steps,
+        )
+        self._put(frame(encode(header), True))
+        self._put(body)
+
+    def write(self) -> bool:
+        """Sends what the connection takes; whether something is left."""
+        while self.out:
+            try:
+                sent = self.socket.send(self.out[0])
+            except BlockingIOError:
+                return True
+            if sent < len(self.out[0]):
+                self.out[0] = self.out[0][sent:]
+                return True
+            self.out.popleft()
+        return False
+
+    def read(self) -> None:
+        """Takes what has come."""
+        try:
+            self._in += self.socket.recv(4 << 20)
+        except BlockingIOError:
+            return
+        if not self._greeted:
+            if len(self._in) < len(GREETING):
+                return
+            del self._in[: len(GREETING)]
+            self._greeted = True
+        while len(self._in) >= 2:
+            flags, long = self._in[0], bool(self._in[0] & 2)
+            if long and len(self._in) < 9:
+                return
+            start = 9 if long else 2
+            end = start + (struct.unpack_from(">Q", self._in, 1)[0] if long else self._in[1])
+            if len(self._in) < end:
+                return
+            content = bytes(self._in[start:end])
+            del self._in[:end]
+            if flags & 4:
+                # The other side is ready; what comes before is no message to it.
+                self._say(self._hello)
+                continue
+            self._message.append(content)
+            if not flags & 1:
+                self._handle(decode_from_optimizer(memoryview(self._message[0])), self._message[1:])
+                self._message = []
+
+    def _handle(self, message: object, rest: list[bytes]) -> None:
+        match message:
+            case Welcome():
+                self.joined, self.credits = True, self.credits + message.credits
+            case Credit():
+                self.credits += message.credits
+            case Announce(share=False):
+                self._has(message.version)
+            case Announce():
+                self._news = message
+                self._begin()
+            case Piece() if self._fetching:
+                version, size, requested, received = self._fetching
+                self._fetching = (version, size, requested, received + len(rest[0]))
+                if received + len(rest[0]) == size:
+                    self._fetching = None
+                    self._has(version)
+                    self._begin()
+                else:
+                    self._ask()
+            case Gone():
+                self._fetching = None
+                self._begin()
+            case Refuse():
+                raise SystemExit(f"{self.name} was refused: {message.reason}")
+
+    def _begin(self) -> None:
+        if self._fetching is None and self._news and self._news.version > self._version:
+            self._fetching = (self._news.version, self._news.size, 0, 0)
+            self._ask()
+
+    def _has(self, version: int) -> None:
+        self._version = version
+        self._say(Have(version=version, shared=True))
+
+    def _ask(self) -> None:
+        assert self._fetching
+        version, size, requested, received = self._fetching
+        while requested < min(size, received + PIECES_AHEAD * PIECE_BYTES):
+            self._say(Fetch(version=version, offset=requested))
+            requested += PIECE_BYTES
+        self._fetching = (version, size, requested, received)
+
+
+def workers(options: dict[str, object]) -> None:
+    """Connects all workers, says so, and works until it is killed."""
+    layout = layout_of(options)
+    endpoints = options["endpoints"]
+    assert isinstance(endpoints, list)
+    count, steps_per_s = int(str(options["workers"])), float(str(options["steps_per_s"]))
+    body = b"".join(
+        frame(content, index < len(layout.arrays) - 1)
+        for index, content in enumerate(layout.frames({n: np.zeros_like(a) for n, a in empty_segment(layout).items()}))
+    )
+    interval_s = layout.steps * layout.environments * count / steps_per_s if steps_per_s else 0.0
+    selector = selectors.DefaultSelector()
+    all_of_them: list[Worker] = []
+    due: list[tuple[float, int, bool]] = []
+    told = False
+    random = np.random.default_rng(0)
+    stuck: set[int] = set()
+    while True:
+        waiting = sum(not worker.joined for worker in all_of_them[-2 * CONNECTING :])
+        while len(all_of_them) < count and waiting < CONNECTING:
+            number = len(all_of_them)
+            # Workers choose one of the endpoints at random.
+            worker = Worker(number, endpoints[int(random.integers(len(endpoints)))], layout)
+            all_of_them.append(worker)
+            selector.register(worker.socket, selectors.EVENT_READ, number)
+            worker.write()
+            now_s, waiting = time.perf_counter(), waiting + 1
+            heapq.heappush(due, (now_s + float(random.random()) * interval_s, number, True))
+            heapq.heappush(due, (now_s + (1 + float(random.random())) * WIRE.heartbeat_s, number, False))
+        touched: set[int] = set()
+        for key, _ in selector.select(max(0.0, due[0][0] - time.perf_counter()) if due else 0.01):
+            all_of_them[key.data].read()
+            touched.add(key.data)
+        if not told and len(all_of_them) == count and all(worker.joined for worker in all_of_them):
+            told = True
+            say(joined=count)
+        now_s = time.perf_counter()
+        while due and due[0][0] <= now_s:
+            at_s, number, is_segment = heapq.heappop(due)
+            worker = all_of_them[number]
+            touched.add(number)
+            if not is_segment:
+                worker.alive()
+                heapq.heappush(due, (at_s + WIRE.heartbeat_s, number, False))
+            elif worker.credits and told:
+                worker.segment(body)
+                heapq.heappush(due, (max(at_s + interval_s, now_s - interval_s), number, True))
+            else:
+                # Held back: the rate is then that of the credits.
+                heapq.heappush(due, (now_s + 0.01, number, True))
+        for number in touched | stuck:
+            worker = all_of_them[number]
+            left = bool(worker.out) and worker.write()
+            if left != (number in stuck):
+                (stuck.add if left else stuck.discard)(number)
+                events = selectors.EVENT_READ | (selectors.EVENT_WRITE if left else 0)
+                selector.modify(worker.socket, events, number)
+
+
+if __name__ == "__main__":
+    {"front": front, "workers": workers}[sys.argv[1]](json.loads(sys.argv[2]))
