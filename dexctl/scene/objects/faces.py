@@ -16,18 +16,19 @@ TEXTURE = "object:texture"
 MATERIAL = "object:material"
 FACE_PX = 256
 
-_LETTER_PX = 190
+LETTER_PX = 190
 # Quarter turns that stand each letter upright on MuJoCo's cube map: with +z up on the four sides,
 # and with +y up on top and bottom.
 _QUARTER_TURNS = {"+x": 1, "-x": -1, "+y": 2, "-y": 0, "+z": 0, "-z": 0}
 
 
-def face_image(obj: schema.Object, face: str) -> np.ndarray:
+def face_image(obj: schema.Object, face: str, letter_px: int = LETTER_PX) -> np.ndarray:
     """Draws one face as it looks from outside, its letter upright.
 
     Args:
         obj: colours and letters.
         face: one of ``obj.face_colors``.
+        letter_px: height of a line of text.
 
     Returns:
         (256, 256, 3) uint8, RGB.
@@ -36,16 +37,16 @@ def face_image(obj: schema.Object, face: str) -> np.ndarray:
     image = Image.new("RGB", (FACE_PX, FACE_PX), color)
     letter = obj.letters[LETTERED.index(face)]
     # The built-in font is regular; a stroke of its own colour makes it bold.
-    font = ImageFont.load_default(_LETTER_PX)
+    font = ImageFont.load_default(letter_px)
     draw = ImageDraw.Draw(image)
-    left, top, right, bottom = draw.textbbox((0, 0), letter, font=font, stroke_width=_LETTER_PX // 28)
+    left, top, right, bottom = draw.textbbox((0, 0), letter, font=font, stroke_width=letter_px // 28)
     corner = (FACE_PX - left - right) / 2, (FACE_PX - top - bottom) / 2
     draw.text(
         corner,
         letter,
         fill="white",
         font=font,
-        stroke_width=_LETTER_PX // 28,
+        stroke_width=letter_px // 28,
         stroke_fill="white",
     )
     return np.asarray(image)

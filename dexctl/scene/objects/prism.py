@@ -12,7 +12,7 @@ import mujoco
 import numpy as np
 
 from dexctl.profile import schema
-from dexctl.scene.objects.faces import FACE_PX, MATERIAL, TEXTURE, add_matte, face_image
+from dexctl.scene.objects.faces import FACE_PX, LETTER_PX, MATERIAL, TEXTURE, add_matte, face_image
 
 MESH = "object:mesh"
 # By their angle about z, an eighth of a turn apart.
@@ -20,6 +20,8 @@ SIDES = ("+x", "+x+y", "+y", "-x+y", "-x", "-x-y", "-y", "+x-y")
 FACES = (*SIDES, "+z", "-z")
 SIDE_ANGLE_RAD = 2 * math.pi / len(SIDES)
 
+# A side is 0.41 times as wide as it is high, so only the middle of its image is seen.
+_SIDE_LETTER_PX = 135
 # The texture is a grid of faces.
 _COLUMNS, _ROWS = 4, 3
 # Geoms of this group are not drawn.
@@ -83,7 +85,7 @@ def add_prism_look(spec: mujoco.MjSpec, obj: schema.Object) -> None:
     mesh.userface = np.array(triangles).ravel()
     mesh.usertexcoord = np.array(places).ravel()
     mesh.userfacetexcoord = np.array(triangles).ravel()
-    images = [face_image(obj, face) for face in FACES]
+    images = [face_image(obj, face, _SIDE_LETTER_PX if face in SIDES else LETTER_PX) for face in FACES]
     images += [np.zeros_like(images[0])] * (_COLUMNS * _ROWS - len(images))
     grid = np.array(images).reshape(_ROWS, _COLUMNS, FACE_PX, FACE_PX, 3)
     texture = spec.add_texture(
