@@ -1,5 +1,7 @@
 """Processes killed and stopped, links cut: nothing lost, nothing counted twice, all of it noticed."""
 
+import itertools
+import queue
 import signal
 import threading
 import time
@@ -187,3 +189,52 @@ def test_the_memory_of_an_optimizer_that_takes_nothing_is_bounded(make_optimizer
     assert len(inbox.of(Segment)) == 7
     assert resident_mib() - before < 64 + 30
     assert len(optimizer.workers()) == len(workers)
+
+
+class LateProxy:
+    """A link that hands everything on 200 ms late, and every twentieth block as late as a lost packet is."""
+
+    DELAY_S, LOST_S = 0.2, 0.6
+
+    def __init__(self, proxy):
+        self.proxy = proxy
+        self.endpoint = proxy.endpoint
+        proxy._carry = self._carry
+
+    def _carry(self, source, target):
+        late = queue.Queue()
+        threading.Thread(target=self._hand_on, args=(late, target), daemon=True).start()
+        try:
+            for number in itertools.count():
+                data = source.recv(1 << 16)
+                late.put((time.monotonic() + (self.DELAY_S if number % 20 else self.LOST_S), data))
+                if not data:
+                    return
+        except OSError:
+            late.put((0.0, b""))
+
+    def _hand_on(self, late, target):
+        while True:
+            due_s, data = late.get()
+            threading.Event().wait(max(0.0, due_s - time.monotonic()))
+            try:
+                if not data:
+                    target.close()
+                    return
+                target.sendall(data)
+            except OSError:
+                return
+
+
+def test_a_late_link_loses_and_repeats_nothing(
+    make_optimizer, make_worker, inbox_of, closing, proxy_to, arrays, wire_with
+):
+    optimizer = make_optimizer(wire=wire_with(timeout_s=5.0))
+    late = LateProxy(closing(proxy_to(optimizer.endpoint)))
+    worker = make_worker(late.endpoint)
+    inbox = inbox_of(optimizer)
+    sender = send_in_background(worker, 40, arrays)
+    inbox.wait(Segment, 40)
+    sender.join(20)
+    assert inbox.tags() == list(range(40))
+    assert len(inbox.of(Joined)) == 1

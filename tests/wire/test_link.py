@@ -52,3 +52,29 @@ def test_a_cut_link_is_noticed_and_experience_goes_on_when_it_is_restored(closin
     assert worker.end() == 0
     optimizer.end()
     assert [line["tag"] for line in optimizer.seen if line["event"] == "taken"] == list(range(last + 1))
+
+
+def has_netem(name):
+    """Whether the kernel can delay and drop packets."""
+    command = ["tc", "-n", name, "qdisc", "add", "dev", "cable", "root", "netem", "delay", "200ms", "loss", "5%"]
+    return subprocess.run(command, capture_output=True, timeout=20, check=False).returncode == 0
+
+
+def test_experience_goes_over_a_link_with_200_ms_delay_and_5_percent_loss(closing, spawn):
+    link = closing(Link())
+    if not has_netem(link.names[0]):
+        pytest.skip("this kernel has no netem")
+    last = 49
+    optimizer = spawn(
+        "optimizer",
+        namespace=link.names[0],
+        bind="tcp://10.77.0.1:0",
+        insecure=True,
+        dismiss_at=last,
+        timeout_s=5.0,
+    )
+    endpoint = optimizer.wait("listening")["endpoint"]
+    worker = spawn("worker", namespace=link.names[1], endpoints=[endpoint], segments=last + 1)
+    assert worker.end() == 0
+    optimizer.end()
+    assert [line["tag"] for line in optimizer.seen if line["event"] == "taken"] == list(range(last + 1))

@@ -297,7 +297,8 @@ def workers(options: dict[str, object]) -> None:
             worker = all_of_them[number]
             touched.add(number)
             if not is_segment:
-                worker.alive()
+                if worker.joined:
+                    worker.alive()
                 heapq.heappush(due, (at_s + WIRE.heartbeat_s, number, False))
             elif worker.credits and told:
                 worker.segment(body)
