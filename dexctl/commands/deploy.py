@@ -12,7 +12,8 @@ from dexctl.commands.options import DryRun, Json, PolicyPath, Quiet, Settings, c
 
 def deploy(
     robot: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="tcp://HOST:PORT, real or of 'dexctl simulate --serve'.")
+        str,
+        typer.Option(metavar="ADDRESS", help="tcp://HOST:PORT as of 'dexctl simulate --serve', or ros://HOST:PORT."),
     ],
     policy: PolicyPath,
     profile: Annotated[

@@ -86,6 +86,22 @@ class Sensors(Table, frozen=True, kw_only=True):
     velocity_window_s: NonNegative
 
 
+class Ros(Table, frozen=True, kw_only=True):
+    """Topics of a hand that is reached through rosbridge.
+
+    Attributes:
+        joint_states: sensor_msgs/JointState, names as the profile's joints.
+        trajectory: trajectory_msgs/JointTrajectory, which the hand follows; names as the actuated joints.
+        markers: geometry_msgs/PoseArray, the five fingertips, thumb last, then the base's three; empty for none.
+        object_pose: geometry_msgs/PoseStamped; empty for none.
+    """
+
+    joint_states: str
+    trajectory: str
+    markers: str
+    object_pose: str
+
+
 class Robot(Table, frozen=True, kw_only=True):
     """A robot; a profile without this table serves none.
 
@@ -96,6 +112,7 @@ class Robot(Table, frozen=True, kw_only=True):
         command_age_s: a command that answers an older reading is not executed.
         velocity_limit_rad_s: of every joint.
         image_px: edge of its cameras' pictures.
+        ros: topics; a robot without this table is not reached through rosbridge.
     """
 
     name: str
@@ -108,3 +125,4 @@ class Robot(Table, frozen=True, kw_only=True):
     safety: Safety
     gap: Gap
     sensors: Sensors
+    ros: Ros | None = None

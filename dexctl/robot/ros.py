@@ -1,0 +1,237 @@
+"""A hand behind rosbridge: joint states, marker and object poses in, joint trajectories out.
+
+What a bridge cannot do is left to the hand's own controller: it holds its last target when nobody speaks.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from dexctl.errors import SafetyStop, UnavailableError
+from dexctl.profile import schema
+from dexctl.robot.protocol import Features, Mode, Reading, Sent, State
+from dexctl.scene import names
+
+_FINGERS, _BASE = len(names.FINGERS), len(names.BASE_MARKERS)
+
+
+class RosRobot:
+    """``Robot`` over rosbridge, by roslibpy; for one thread. A context manager that disconnects."""
+
+    def __init__(self, host: str, port: int, profile: schema.Profile, robot: schema.Robot, connect_s: float) -> None:
+        """Prepares; nothing is asked yet.
+
+        Raises:
+            UnavailableError: roslibpy is not installed.
+        """
+        try:
+            import roslibpy
+        except ImportError as error:
+            raise UnavailableError("roslibpy is not installed", "pip install 'dexctl[ros]'") from error
+        assert robot.ros is not None
+        self._roslibpy: Any = roslibpy
+        self._host, self._port, self._connect_s = host, port, connect_s
+        self._robot, self._topics, self._profile = robot, robot.ros, profile
+        self.features = _features(profile, robot)
+        # Elsewhere J1 has a motor to itself, and J0 follows by the hand's own coupling.
+        self._pairs = names.COUPLED if profile.hand.gains == "2018" else {}
+        self._low = np.array([low for low, _ in self.features.control_range_rad])
+        self._high = np.array([high for _, high in self.features.control_range_rad])
+        self._mode: Mode = "idle"
+        self._lock = threading.Lock()
+        self._values: dict[str, np.ndarray] = {}
+        self._heard_s: dict[str, float] = {}
+        self._started_s = time.monotonic()
+        self._client: Any = None
+        self._commands: Any = None
+
+    def connect(self) -> None:
+        """Connects and waits for the first joint state; see ``Robot.connect``."""
+        ros = self._roslibpy
+        self._client = ros.Ros(host=self._host, port=self._port)
+        try:
+            self._client.run(timeout=self._connect_s)
+        except Exception as error:
+            raise UnavailableError(
+                f"ros://{self._host}:{self._port}: no rosbridge answers: {error}", "Start rosbridge_server."
+            ) from error
+        topics = self._topics
+        for name, kind, hear in (
+            (topics.joint_states, "sensor_msgs/JointState", self._hear_joints),
+            (topics.markers, "geometry_msgs/PoseArray", self._hear_markers),
+            (topics.object_pose, "geometry_msgs/PoseStamped", self._hear_object),
+        ):
+            if name:
+                ros.Topic(self._client, name, kind).subscribe(hear)
+        self._commands = ros.Topic(self._client, topics.trajectory, "trajectory_msgs/JointTrajectory")
+        self._commands.advertise()
+        self._await_first()
+
+    def _await_first(self) -> None:
+        deadline_s = time.monotonic() + self._connect_s
+        while not set(self.features.senses) <= set(self._read().values):
+            if time.monotonic() > deadline_s:
+                missing = sorted(set(self.features.senses) - set(self._read().values))
+                raise UnavailableError(
+                    f"ros://{self._host}:{self._port}: nothing is said of {', '.join(missing)}",
+                    "Check the topics of [robot.ros].",
+                )
+            time.sleep(0.01)
+
+    def arm(self) -> None:
+        """Lets commands move the hand; see ``Robot.arm``."""
+        self._mode = "moving"
+
+    def observe(self, images: bool = False) -> Reading:
+        """The newest messages; see ``Robot.observe``.
+
+        Raises:
+            UnavailableError: the bridge is gone.
+        """
+        if not self._client.is_connected:
+            raise UnavailableError(f"ros://{self._host}:{self._port}: the bridge closed the connection")
+        return self._read()
+
+    def act(self, change_rad: np.ndarray, observed_s: float) -> Sent:
+        """Publishes a trajectory of one point; see ``Robot.act``."""
+        if self._mode != "moving":
+            raise SafetyStop(f"the robot takes no command: it is {self._mode}", "Arm it anew when all is in order.")
+        if not np.isfinite(change_rad).all():
+            raise SafetyStop("a command that is not finite never leaves", "Look at the policy.")
+        reading = self.observe()
+        here = reading.values["actuator_angles"]
+        if reading.time_s - observed_s > self._robot.command_age_s:
+            return Sent(reading.time_s, False, np.zeros_like(change_rad), here, 0)
+        wanted = here + change_rad
+        target = np.clip(wanted, self._low, self._high)
+        self._publish(target)
+        return Sent(reading.time_s, True, target - here, target, int(np.count_nonzero(target != wanted)))
+
+    def wait_until(self, time_s: float) -> float:
+        """Waits for the clock; see ``Robot.wait_until``."""
+        left_s = time_s - (time.monotonic() - self._started_s)
+        if left_s > 0:
+            time.sleep(left_s)
+        return time.monotonic() - self._started_s
+
+    def place(self, state: State) -> None:
+        """A real hand cannot be put into a state."""
+        raise SafetyStop("a real hand cannot be put into a state")
+
+    def stop(self, reason: str) -> None:
+        """Asks the hand to stay where it is; see ``Robot.stop``."""
+        if self._mode == "moving" and self._client is not None and self._client.is_connected:
+            self._publish(self._read().values["actuator_angles"])
+        self._mode = "holding"
+
+    def disconnect(self) -> None:
+        """Stops and leaves; see ``Robot.disconnect``."""
+        if self._client is not None:
+            self.stop("it leaves")
+            self._commands.unadvertise()
+            self._client.close()
+            self._client = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.disconnect()
+
+    def _publish(self, target_rad: np.ndarray) -> None:
+        period_s = self._profile.physics.timestep_s * self._profile.physics.substeps
+        positions: dict[str, float] = {}
+        for joint, target in zip(names.ACTUATED, target_rad.tolist(), strict=True):
+            # Of a coupled pair the sum is commanded: half to each joint.
+            following = self._pairs.get(joint)
+            positions[joint] = target if following is None else 0.5 * target
+            if following is not None:
+                positions[following] = 0.5 * target
+        point = {"positions": list(positions.values()), "time_from_start": _duration(period_s)}
+        self._commands.publish(self._roslibpy.Message({"joint_names": list(positions), "points": [point]}))
+
+    def _read(self) -> Reading:
+        now_s = time.monotonic()
+        with self._lock:
+            values, heard = dict(self._values), dict(self._heard_s)
+        for age, source in (("joint_age", "joints"), ("object_age", "object")):
+            if source in heard:
+                values[age] = np.array([now_s - heard[source]])
+        if "markers" in heard:
+            values["fingertip_age"] = np.full(_FINGERS, now_s - heard["markers"])
+        values = {name: values[name] for name in self.features.senses if name in values}
+        return Reading(now_s - self._started_s, self._mode, values)
+
+    def _hear(self, source: str, values: Mapping[str, np.ndarray]) -> None:
+        if all(np.isfinite(value).all() for value in values.values()):
+            with self._lock:
+                self._values.update(values)
+                self._heard_s[source] = time.monotonic()
+
+    def _hear_joints(self, message: Mapping[str, Any]) -> None:
+        found = dict(zip(message["name"], message["position"], strict=False))
+        speeds = dict(zip(message["name"], message.get("velocity") or [], strict=False))
+        if not set(names.JOINTS) <= set(found):
+            return
+        angles = np.array([float(found[joint]) for joint in names.JOINTS])
+        velocities = np.array([float(speeds.get(joint, 0.0)) for joint in names.JOINTS])
+        of, pairs = dict(zip(names.JOINTS, angles, strict=True)), self._pairs
+        motors = np.array(
+            [of[joint] + (of[pairs[joint]] if joint in pairs else 0.0) for joint in names.ACTUATED], np.float64
+        )
+        self._hear("joints", {"joint_angles": angles, "joint_velocities": velocities, "actuator_angles": motors})
+
+    def _hear_markers(self, message: Mapping[str, Any]) -> None:
+        points = np.array([_xyz(pose["position"]) for pose in message["poses"]])
+        if len(points) == _FINGERS + _BASE:
+            self._hear("markers", {"fingertip_markers": points[:_FINGERS], "base_markers": points[_FINGERS:]})
+
+    def _hear_object(self, message: Mapping[str, Any]) -> None:
+        pose = message["pose"]
+        turn = pose["orientation"]
+        orientation = np.array([turn["w"], turn["x"], turn["y"], turn["z"]], np.float64)
+        length = float(np.linalg.norm(orientation))
+        if length > 0.5:
+            self._hear(
+                "object",
+                {"object_position": np.array(_xyz(pose["position"])), "object_orientation": orientation / length},
+            )
+
+
+def _xyz(point: Mapping[str, float]) -> tuple[float, float, float]:
+    return float(point["x"]), float(point["y"]), float(point["z"])
+
+
+def _duration(seconds: float) -> dict[str, int]:
+    return {"secs": int(seconds), "nsecs": round((seconds - int(seconds)) * 1e9)}
+
+
+def _features(profile: schema.Profile, robot: schema.Robot) -> Features:
+    assert robot.ros is not None
+    senses = ["joint_angles", "joint_velocities", "actuator_angles", "joint_age"]
+    senses += ["fingertip_markers", "base_markers", "fingertip_age"] if robot.ros.markers else []
+    senses += ["object_position", "object_orientation", "object_age"] if robot.ros.object_pose else []
+    hand = profile.hand
+    return Features(
+        name=robot.name,
+        joints=names.JOINTS,
+        actuators=names.ACTUATORS,
+        joint_range_rad=tuple(hand.joints[joint].range_rad for joint in names.JOINTS),
+        velocity_limit_rad_s=robot.velocity_limit_rad_s,
+        control_range_rad=tuple(hand.actuators[name].control_range_rad for name in names.ACTUATORS),
+        force_limit_nm=tuple(hand.actuators[name].force_limit_nm for name in names.ACTUATORS),
+        loop_period_s=robot.loop_period_s,
+        watchdog_s=robot.watchdog_s,
+        relax_s=robot.relax_s,
+        command_age_s=robot.command_age_s,
+        clock="real",
+        senses=tuple(senses),
+    )

@@ -1,0 +1,150 @@
+"""A hand behind rosbridge, against a small server that speaks its protocol over a real WebSocket."""
+
+import json
+import threading
+import time
+
+import msgspec
+import numpy as np
+import pytest
+from websockets.sync.server import serve as serve_websocket
+
+from dexctl.errors import SafetyStop, UnavailableError
+from dexctl.profile.load import load
+from dexctl.robot.ros import RosRobot
+from dexctl.scene import names
+
+PATIENCE_S = 20.0
+
+
+class Bridge:
+    """rosbridge's ``subscribe``, ``advertise`` and ``publish``; says whatever topics are told to say."""
+
+    def __init__(self):
+        self.says, self.published, self.subscribed = {}, [], set()
+        self._server = serve_websocket(self._talk, "127.0.0.1", 0)
+        self.port = self._server.socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def _talk(self, connection):
+        while True:
+            try:
+                message = json.loads(connection.recv(timeout=0.01))
+            except TimeoutError:
+                for topic in self.subscribed & self.says.keys():
+                    connection.send(json.dumps({"op": "publish", "topic": topic, "msg": self.says[topic]}))
+                continue
+            except Exception:
+                return
+            if message["op"] == "subscribe":
+                self.subscribed.add(message["topic"])
+            if message["op"] == "publish":
+                self.published.append(message["msg"])
+
+    def close(self):
+        self._server.shutdown()
+        self._thread.join(timeout=PATIENCE_S)
+
+
+@pytest.fixture
+def profile():
+    return load("robot/ros", [], {}).profile
+
+
+@pytest.fixture
+def bridge(profile):
+    topics = profile.robot.ros
+    found = Bridge()
+    pose = {"position": {"x": 1.0, "y": 0.87, "z": 0.2}, "orientation": {"w": 0.0, "x": 0.0, "y": 0.0, "z": 2.0}}
+    found.says = {
+        topics.joint_states: {
+            "name": list(reversed(names.JOINTS)),
+            "position": list(np.arange(24) / 100),
+            "velocity": [],
+        },
+        topics.markers: {"poses": [{"position": {"x": i, "y": 0.0, "z": 0.0}} for i in range(8)]},
+        topics.object_pose: {"pose": pose},
+    }
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def robot(bridge, profile):
+    with RosRobot("127.0.0.1", bridge.port, profile, profile.robot, PATIENCE_S) as found:
+        yield found
+
+
+def published(bridge, count=1):
+    deadline_s = time.monotonic() + PATIENCE_S
+    while len(bridge.published) < count:
+        assert time.monotonic() < deadline_s
+    return bridge.published[count - 1]
+
+
+def test_it_hears_joints_markers_and_object_in_the_order_of_the_features(robot):
+    robot.connect()
+    values = robot.observe().values
+    assert tuple(values) == robot.features.senses
+    assert values["joint_angles"] == pytest.approx(np.arange(23, -1, -1) / 100)
+    assert values["fingertip_markers"][:, 0].tolist() == [0, 1, 2, 3, 4]
+    assert values["base_markers"][:, 0].tolist() == [5, 6, 7]
+    assert values["object_orientation"].tolist() == [0, 0, 0, 1]
+    assert values["object_age"] < PATIENCE_S
+
+
+def test_a_command_is_a_trajectory_to_where_the_joints_are_plus_the_change(robot, bridge):
+    robot.connect()
+    robot.arm()
+    reading = robot.observe()
+    sent = robot.act(np.full(20, 0.05), reading.time_s)
+    message = published(bridge)
+    assert message["joint_names"] == list(names.ACTUATED)
+    assert message["points"][0]["positions"] == pytest.approx(sent.target_rad.tolist())
+    assert message["points"][0]["time_from_start"] == {"secs": 0, "nsecs": 80_000_000}
+    low, high = np.array(robot.features.control_range_rad).T
+    assert sent.target_rad == pytest.approx(np.clip(reading.values["actuator_angles"] + 0.05, low, high))
+
+
+def test_stopping_asks_the_hand_to_stay_and_takes_no_more_commands(robot, bridge):
+    robot.connect()
+    robot.arm()
+    robot.stop("enough")
+    assert published(bridge)["points"][0]["positions"] == pytest.approx(
+        robot.observe().values["actuator_angles"].tolist()
+    )
+    with pytest.raises(SafetyStop, match="it is holding"):
+        robot.act(np.zeros(20), 0.0)
+
+
+def test_nan_never_leaves_and_a_stale_command_neither(robot, bridge):
+    robot.connect()
+    robot.arm()
+    with pytest.raises(SafetyStop, match="not finite"):
+        robot.act(np.full(20, np.nan), robot.observe().time_s)
+    assert not robot.act(np.zeros(20), robot.observe().time_s - 1.0).executed
+    assert bridge.published == []
+
+
+def test_a_coupled_pair_shares_its_motors_angle(bridge, profile):
+    hand = msgspec.structs.replace(profile.hand, gains="2018")
+    profile = msgspec.structs.replace(profile, hand=hand)
+    with RosRobot("127.0.0.1", bridge.port, profile, profile.robot, PATIENCE_S) as robot:
+        robot.connect()
+        robot.arm()
+        values = robot.observe().values
+        angles = dict(zip(names.JOINTS, values["joint_angles"], strict=True))
+        motor = names.ACTUATED.index("FFJ1")
+        assert values["actuator_angles"][motor] == pytest.approx(angles["FFJ1"] + angles["FFJ0"])
+        sent = robot.act(np.zeros(20), robot.observe().time_s)
+        message = published(bridge)
+        sent_to = dict(zip(message["joint_names"], message["points"][0]["positions"], strict=True))
+        assert sent_to["FFJ1"] == sent_to["FFJ0"] == pytest.approx(sent.target_rad[motor] / 2)
+
+
+def test_topics_that_say_nothing_are_named(robot, bridge):
+    bridge.says.clear()
+    robot._connect_s = 1.0
+    with pytest.raises(UnavailableError, match=r"nothing is said of .*joint_angles"):
+        robot.connect()
