@@ -12,7 +12,8 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Literal
 
-from dexctl.errors import DexctlError
+from dexctl.errors import DexctlError, UnavailableError
+from dexctl.scene import cures
 
 PACKAGES = (
     "dexctl", "mujoco", "mujoco-warp", "torch", "numpy", "zarr", "pyzmq", "msgspec", "safetensors",
@@ -66,6 +67,7 @@ def check_machine(runs: Path) -> list[Check]:
         check_cores(),
         *check_torch(),
         check_gl(),
+        check_vulkan(),
         check_video(),
         check_port(),
         check_curve(),
@@ -123,7 +125,7 @@ def check_torch() -> list[Check]:
 def check_gl() -> Check:
     """Renders one frame off screen, in another process."""
     backend = os.environ.get("MUJOCO_GL", "egl")
-    cure = "On Debian: apt-get install libegl1 libgl1-mesa-dri. Without it training works, pictures and videos do not."
+    cure = f"{cures.GL} Without it policies can be trained, pictures and videos cannot be made."
     try:
         probe = subprocess.run(
             [sys.executable, "-c", _GL_PROBE],
@@ -140,6 +142,16 @@ def check_gl() -> Check:
     lines = (probe.stdout + probe.stderr).strip().splitlines() or [f"ended with code {probe.returncode}"]
     wrong = [line for line in lines if "Error" in line and "Exception ignored" not in line]
     return Check("gl", "failed", f"{backend}: {(wrong or lines)[-1]}", cure)
+
+
+def check_vulkan() -> Check:
+    """Opens a context of MuJoCo's second renderer, in another process."""
+    from dexctl.vision.rendering.vulkan import probe
+
+    try:
+        return Check("vulkan", "ok", probe())
+    except UnavailableError as error:
+        return Check("vulkan", "absent", error.args[0], error.remedy)
 
 
 def check_video() -> Check:

@@ -9,8 +9,7 @@ from typing import Any
 import mujoco
 
 from dexctl.errors import UnavailableError
-
-CURE = "On Debian: apt-get install libegl1 libgl1-mesa-dri. Elsewhere set MUJOCO_GL to egl, osmesa or glfw."
+from dexctl.scene import cures
 
 
 def open_context(model: mujoco.MjModel, width: int, height: int) -> tuple[Any, mujoco.MjrContext, str]:
@@ -43,5 +42,5 @@ def open_context(model: mujoco.MjModel, width: int, height: int) -> tuple[Any, m
         device = GL.glGetString(GL.GL_RENDERER)
     # Loaders of GL libraries fail in many ways of their own, AttributeError among them.
     except Exception as error:
-        raise UnavailableError(f"this machine cannot draw: {error}", CURE) from error
+        raise UnavailableError(f"this machine cannot draw: {error}", cures.GL) from error
     return gl, context, device.decode() if isinstance(device, bytes) else "unknown"

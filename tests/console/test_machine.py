@@ -36,3 +36,11 @@ def test_what_the_tests_themselves_need_is_found(check):
 
 def test_usable_cores_are_those_of_this_process():
     assert 1 <= machine.usable_cores() <= os.cpu_count()
+
+
+def test_without_vulkan_the_second_renderer_is_absent_and_its_packages_are_named(monkeypatch, tmp_path):
+    for name in ("VK_ICD_FILENAMES", "VK_DRIVER_FILES"):
+        monkeypatch.setenv(name, str(tmp_path / "none.json"))
+    check = machine.check_vulkan()
+    assert (check.name, check.state) == ("vulkan", "absent")
+    assert "mesa-vulkan-drivers" in check.cure

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from dexctl.errors import UnavailableError
+from dexctl.scene import cures
 
-CURE = "On Debian: apt-get install libvulkan1 mesa-vulkan-drivers. Without it, give --renderer classic."
 _TIMEOUT_S = 120
 _PROBE = """
 import mujoco.studio._studio
@@ -32,11 +32,11 @@ def probe() -> str:
             [sys.executable, "-c", _PROBE], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise UnavailableError(f"no Vulkan within {_TIMEOUT_S} s", CURE) from error
+        raise UnavailableError(f"no Vulkan within {_TIMEOUT_S} s", cures.VULKAN) from error
     said = (tried.stdout + tried.stderr).strip().splitlines() or [f"ended with code {tried.returncode}"]
     if tried.returncode:
         reasons = [line for line in said if line.startswith(("reason:", "Unable", "ImportError"))]
-        raise UnavailableError(f"this machine cannot draw with Vulkan: {(reasons or said)[-1]}", CURE)
+        raise UnavailableError(f"this machine cannot draw with Vulkan: {(reasons or said)[-1]}", cures.VULKAN)
     found = re.search(r"physical device '(.*?)'", "\n".join(said))
     return found[1] if found else "unknown"
 
