@@ -75,28 +75,24 @@ on_twin() {
 
 recording() { printf '%s/%s-twin-%s.zarr\n' "$RUNS" "$1" "$SCALE"; }
 
-# draw POLICY NAME STATES OPTIONS...: renders so many states of a policy's play to `pictures NAME`.
+# draw POLICY NAME STATES OPTIONS...: renders so many states of a policy's play to `pictures NAME`, or goes on.
 draw() {
     policy=$1 name=$2 states=$3
     shift 3
-    [ ! -e "$(pictures "$name")" ] || return 0
     tell "rendering $states states for $name"
-    rm -rf "$RUNS/$name-states.zarr" "$RUNS/$name-images.zarr"
     dexctl simulate --profile vision-small --policy "$RUNS/$policy" --states "$states" \
-        -o "$RUNS/$name-states.zarr" --quiet >&2
-    dexctl render "$RUNS/$name-states.zarr" -o "$RUNS/$name-images.zarr" "$@" --quiet >&2
-    mv "$RUNS/$name-images.zarr" "$(pictures "$name")"
+        -o "$RUNS/$name-states-$SCALE.zarr" --quiet >&2
+    dexctl render "$RUNS/$name-states-$SCALE.zarr" -o "$(pictures "$name")" "$@" --quiet >&2
 }
 
 pictures() { printf '%s/%s-%s.zarr\n' "$RUNS" "$1" "$SCALE"; }
 
-# learn_to_see POLICY: renders what the policy did and trains the pose estimator on it, in `run POLICY-vision`.
+# learn_to_see POLICY: renders what the policy did and trains a pose estimator on it, `eyes POLICY`, or goes on.
 learn_to_see() {
     draw "$1" "$1-pictures" "$((SCALE / 100))"
-    reached=$(cat "$RUNS/$1-vision.steps" 2>/dev/null || echo 0)
-    [ "$reached" -lt "$SCALE" ] || return 0
-    tell "training the pose estimator"
-    dexctl train-vision "$(pictures "$1-pictures")" --run "$RUNS/$1-vision" \
+    tell "training a pose estimator"
+    dexctl train-vision "$(pictures "$1-pictures")" --run "$(eyes "$1")" \
         --set "vision.training.batches=$((SCALE / 100))" --quiet >&2
-    echo "$SCALE" >"$RUNS/$1-vision.steps"
 }
+
+eyes() { printf '%s/%s-vision-%s\n' "$RUNS" "$1" "$SCALE"; }

@@ -16,8 +16,6 @@ LINKS = ("distal", "middle", "proximal")
 # Parts of fingers by how their bodies' names end; the knuckles and the thumb's hub have no shape of their own.
 _LINK_OF = {"distal": 0, "middle": 1, "proximal": 2}
 _PALM = (names.PALM, "lfmetacarpal", "wrist")
-# Chosen: contacts are listed from a margin of 0.5 mm on; half of it counts as touching.
-_TOUCH_M = 0.00025
 # Of the way from a distal joint to the fingertip's marker: what lies beyond is the tip, the rest the pad.
 _TIP_SHARE = 0.85
 
@@ -62,7 +60,8 @@ def find_touches(scene: Scene, qpos_TQ: np.ndarray) -> Touches:
         for contact in data.contact:
             pair = {int(contact.geom1), int(contact.geom2)}
             other = pair - object_geoms
-            if contact.dist > _TOUCH_M or len(other) != 1 or len(pair) != 2:
+            # Within the margin the solver pushes: an object at rest stands there, some 0.4 mm off.
+            if contact.dist >= contact.includemargin or len(other) != 1 or len(pair) != 2:
                 continue
             body = int(model.geom_bodyid[other.pop()])
             if body not in bodies:

@@ -138,3 +138,18 @@ def test_a_fingertip_that_reaches_the_block_touches_with_its_tip_or_its_pad(scen
     assert touches.link_TFL[0, index].tolist() == [True, False, False]
     assert touches.tip_TF[0, index]
     assert touches.point_TF3[0, index] == pytest.approx(end, abs=0.002)
+
+
+def test_a_block_at_rest_touches_what_it_rests_on(scene):
+    import mujoco
+
+    data = mujoco.MjData(scene.model)
+    data.qpos[:] = pose(scene, (1.0, 0.93, 0.19))
+    seen = []
+    for step in range(200):
+        mujoco.mj_step(scene.model, data)
+        if step >= 150:
+            seen.append(data.qpos.copy())
+    touches = find_touches(scene, np.stack(seen))
+    assert seen[-1][scene.object_qpos + 2] > 0.1
+    assert (touches.palm_T | touches.fingers.any(axis=1)).all()
