@@ -75,11 +75,10 @@ class Dynamics:
         """(N, A, 2) rad, live; None where all have the model's."""
         return self._live.get("actuator_ctrlrange")
 
-    @property
-    def joint_range(self) -> Tensor | None:
-        """(N, J, 2) rad of the hand's joints; None where all have the model's."""
+    def joint_range(self, ids: Tensor) -> Tensor | None:
+        """(n, J, 2) rad of the hand's joints in simulations ``ids`` (n,); None where all have the model's."""
         ranges = self._live.get("jnt_range")
-        return None if ranges is None else ranges[:, self._joints]
+        return None if ranges is None else ranges[ids[:, None], self._joints]
 
     def object_mass(self, ids: Tensor) -> Tensor:
         """Mass (n,) kg of the object in simulations ``ids``."""

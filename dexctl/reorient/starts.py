@@ -80,8 +80,9 @@ class StartPlayer:
     def _place(self, ids: Tensor) -> None:
         key = randomness.derive(self.key[ids], _PLACE, self._attempt[ids])
         qpos = self._open_hand.repeat(len(ids), 1)
-        if self._dynamics.joint_range is not None:
-            low, high = self._dynamics.joint_range[ids].unbind(-1)
+        ranges = self._dynamics.joint_range(ids)
+        if ranges is not None:
+            low, high = ranges.unbind(-1)
             qpos[:, self._joints] = torch.clamp(qpos[:, self._joints], low, high)
         at = self._scene.object_qpos
         jitter = randomness.normal(randomness.derive(key, 1), 3) * self._task.start_jitter_m
