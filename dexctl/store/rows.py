@@ -38,7 +38,7 @@ class Column:
     Attributes:
         shape: of one row; None stands for any length.
         check: what each row must be: finite numbers, or unit quaternions.
-        sharded: rows are compressed one by one, so that single ones can be read.
+        sharded: rows are compressed a few at a time, so that single ones can be read.
     """
 
     dtype: str
@@ -132,5 +132,6 @@ def array_of(group: zarr.Group, name: str) -> zarr.Array:
 def block_files(folder: Path, array: zarr.Array, start: int, stop: int) -> list[Path]:
     """The files that hold these rows; every array has one a block."""
     block = (array.shards or array.chunks)[0]
-    zeros = ["0"] * (array.ndim - 1)
-    return [folder.joinpath("c", str(index), *zeros) for index in range(start // block, -(-stop // block))]
+    rest = (0,) * (array.ndim - 1)
+    keys = array.metadata.chunk_key_encoding  # pyright: ignore[reportAttributeAccessIssue]
+    return [folder / keys.encode_chunk_key((index, *rest)) for index in range(start // block, -(-stop // block))]

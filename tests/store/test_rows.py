@@ -134,7 +134,7 @@ def test_images_of_another_size_than_promised_are_refused(dataset):
 
 
 def test_a_cut_or_lost_file_is_named_with_array_and_row(dataset):
-    file = dataset / "images/c/0/0/0/0/0"
+    file = dataset / "images/c.0.0.0.0.0"
     os.truncate(file, file.stat().st_size // 2)
     with pytest.raises(DataError, match="array images, row 2: cannot"):
         Images(dataset).read(2, 5)
