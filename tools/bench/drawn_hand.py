@@ -6,10 +6,12 @@ It stands in for a robot where the calibration is measured and tested.
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import torch
+import zarr
 
 from dexctl.calibrate.fingers import Finger, fingers
 from dexctl.calibrate.motions import Script
@@ -20,6 +22,7 @@ from dexctl.randomize.action import Backlash
 from dexctl.reorient.action import RelativeTargets
 from dexctl.scene import names
 from dexctl.scene.build import build_hand_scene
+from dexctl.store.recordings import RecordingMetadata, RecordingWriter, columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,3 +130,39 @@ def _transmission() -> np.ndarray:
             if one:
                 matrix[row, names.JOINTS.index(one)] = 1.0
     return matrix
+
+
+def write_recording(path: Path, profile: schema.Profile, motion: Motion, period_s: float = 0.08) -> None:
+    """Writes a motion as a robot's recording; numbers that are not finite are written too."""
+    hand, control = profile.hand, [one.control_range_rad for one in profile.hand.actuators.values()]
+    features = {
+        "name": "drawn hand",
+        "joints": list(names.JOINTS),
+        "actuators": list(names.ACTUATORS),
+        "joint_range_rad": [list(one.range_rad) for one in hand.joints.values()],
+        "control_range_rad": [list(one) for one in control],
+    }
+    metadata = RecordingMetadata(
+        profile={},
+        profile_digest="",
+        policy="script",
+        robot="drawn",
+        features=features,
+        senses=["joint_angles", "joint_velocities"],
+        seed=0,
+        period_s=period_s,
+        started="",
+    )
+    layout = columns(len(names.JOINTS), len(names.ACTUATORS))
+    count = len(motion.angles_rad)
+    rows = {name: np.zeros((count, *column.shape), column.dtype) for name, column in layout.items()}
+    rows["robot_time_s"][:] = rows["time_s"][:] = period_s * np.arange(count)
+    rows["joint_angles_rad"][:] = np.nan_to_num(motion.angles_rad)
+    rows["joint_velocities_rad_s"][:] = np.nan_to_num(motion.velocities_rad_s)
+    rows["change_sent_rad"][:] = motion.actions * 0.5 * np.ptp(np.array(control), axis=1)
+    with RecordingWriter(path, metadata, layout) as writer:
+        writer.append(rows)
+    # The writer refuses what is not finite, as robots may send it.
+    array = zarr.open_group(store=str(path), mode="r+")["joint_angles_rad"]
+    for moment in np.flatnonzero(~np.isfinite(motion.angles_rad).all(axis=1)):
+        array[int(moment)] = motion.angles_rad[moment]
