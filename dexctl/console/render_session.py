@@ -83,6 +83,7 @@ def run_render(plan: RenderPlan, output: Output) -> None:
         Events("render", output.event_stream(), profile_digest=loaded.digest, seed=plan.seed) as events,
         Crew(plan.renderer, loaded.profile, plan.size_px, plan.seed, plan.workers) as crew,
         Progress("render", quiet=output.quiet) as progress,
+        contextlib.closing(plan.source),
         contextlib.ExitStack() as outputs,
     ):
         events.emit("ready", device=crew.device, workers=plan.workers)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
+import select
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -21,6 +24,8 @@ from dexctl.store.states import States
 STDIN = "-"
 # Rows that one process draws at a time.
 TASK_ROWS = 16
+_TURN_S = 0.2
+_READ_BYTES = 1 << 16
 
 Per = Literal["image", "episode"]
 
@@ -40,6 +45,11 @@ class StatesSource:
     count: int | None
     _rows: Iterator[Announced]
     _opened: dict[Path, States]
+    _closed: threading.Event
+
+    def close(self) -> None:
+        """Waits for nothing more to be announced."""
+        self._closed.set()
 
     def tasks(self, first: int, stop: int | None, per: Per) -> Iterator[dict[str, np.ndarray]]:
         """Tasks as ``Drawing.rows`` takes them, of rows from ``first`` until ``stop``, or until states end.
@@ -107,15 +117,21 @@ def open_states(where: str, profile: str | None, settings: tuple[str, ...]) -> S
         raise UsageError(
             "nothing is piped into stdin", "Try: dexctl simulate --states 1000 -o STATES | dexctl render -"
         )
-    rows = announced_rows(sys.stdin.buffer)
+    closed = threading.Event()
+    rows = announced_rows(_lines(sys.stdin.fileno(), closed))
     first = next(rows, None)
     if first is None:
         raise DataError("stdin: no rows were announced", "Look at what the command before this one says.")
-    return _source(States(first.dataset), None, itertools.chain([first], rows), profile, settings)
+    return _source(States(first.dataset), None, itertools.chain([first], rows), profile, settings, closed)
 
 
 def _source(
-    states: States, count: int | None, rows: Iterator[Announced], profile: str | None, settings: tuple[str, ...]
+    states: States,
+    count: int | None,
+    rows: Iterator[Announced],
+    profile: str | None,
+    settings: tuple[str, ...],
+    closed: threading.Event | None = None,
 ) -> StatesSource:
     if profile is not None:
         loaded = load(profile, settings)
@@ -127,4 +143,19 @@ def _source(
                 f"{states.path}: its profile does not fit this program: {error}", "Give --profile."
             ) from error
         loaded = resolved(own, settings, str(states.path))
-    return StatesSource(loaded, states.metadata.positions, count, rows, {states.path: states})
+    return StatesSource(
+        loaded, states.metadata.positions, count, rows, {states.path: states}, closed or threading.Event()
+    )
+
+
+def _lines(descriptor: int, closed: threading.Event) -> Iterator[bytes]:
+    """Lines as they come, until nobody waits for them: a read of a quiet pipe would never end."""
+    rest = b""
+    while not closed.is_set():
+        if not select.select([descriptor], [], [], _TURN_S)[0]:
+            continue
+        some = os.read(descriptor, _READ_BYTES)
+        if not some:
+            return
+        *lines, rest = (rest + some).split(b"\n")
+        yield from lines

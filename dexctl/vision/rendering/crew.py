@@ -18,6 +18,7 @@ import numpy as np
 from dexctl.errors import TemporaryError, UnavailableError
 from dexctl.profile import schema
 from dexctl.store.rows import Column
+from dexctl.vision.rendering.ahead import Ahead
 from dexctl.vision.rendering.frames import read_frame, write_frame
 from dexctl.vision.rendering.renderer import Kind
 
@@ -73,25 +74,28 @@ class Crew:
 
         Raises:
             TemporaryError: a process died.
+            Exception: what ``tasks`` raised, once all tasks before it are drawn.
         """
         begun: deque[Future[dict[str, np.ndarray]]] = deque()
-        more = True
-        while more or begun:
-            while more and not stop() and len(begun) < _AHEAD * len(self._processes):
-                task = next(tasks, None)
-                if task is None:
-                    more = False
-                    break
-                begun.append(self._threads.submit(self._one, task))
-            if stop():
-                more = False
-            if not begun:
-                continue
-            try:
-                yield begun[0].result(_TURN_S)
-            except FutureTimeout:
-                continue
-            begun.popleft()
+        most = _AHEAD * len(self._processes)
+        failed: Exception | None = None
+        with Ahead(tasks, most) as ahead:
+            while not (ahead.over or stop()) or begun:
+                try:
+                    while len(begun) < most and not stop() and (task := ahead.take(wait=not begun)) is not None:
+                        begun.append(self._threads.submit(self._one, task))
+                # What came before it is drawn all the same.
+                except Exception as error:
+                    failed = error
+                if begun:
+                    try:
+                        rows = begun[0].result(_TURN_S)
+                    except FutureTimeout:
+                        continue
+                    begun.popleft()
+                    yield rows
+        if failed is not None:
+            raise failed
 
     def __enter__(self) -> Crew:
         return self

@@ -1,0 +1,116 @@
+"""``simulate --states`` and ``render``, as a person or a script runs them."""
+
+import json
+
+import msgspec
+import numpy as np
+import pytest
+
+from dexctl.profile.load import load
+from dexctl.scene.build import build_scene
+from dexctl.store.images import Images
+from dexctl.store.states import States, StatesMetadata, StatesWriter
+
+GATHER = "dexctl simulate --policy zero -p block-paper --set task.start_random_steps=0"
+FEW = "--set render.detail_px=6.0 --size 16 --workers 1"
+
+
+@pytest.fixture
+def states(tmp_path):
+    """Forty states of a resting hand, and a block above it that turns."""
+    loaded = load("block", [], {})
+    scene = build_scene(loaded.profile)
+    at, count = scene.object_qpos, 40
+    qpos = np.repeat(scene.model.qpos0[None], count, axis=0)
+    half = np.linspace(0, 3, count)
+    qpos[:, at : at + 3] = loaded.profile.object.spawn_m
+    qpos[:, at + 3 : at + 7] = np.stack((np.cos(half), np.sin(half), 0 * half, 0 * half), axis=1)
+    qpos = qpos.astype(np.float32)
+    metadata = StatesMetadata(
+        profile=msgspec.to_builtins(loaded.profile),
+        profile_digest=loaded.digest,
+        policy="zero",
+        seed=0,
+        positions=qpos.shape[1],
+    )
+    with StatesWriter(tmp_path / "states.zarr", metadata) as writer:
+        writer.append(
+            {
+                "qpos": qpos,
+                "object_position_m": qpos[:, at : at + 3],
+                "object_quaternion_wxyz": qpos[:, at + 3 : at + 7],
+                "episode": np.zeros(count, np.int64),
+            }
+        )
+    return tmp_path / "states.zarr"
+
+
+def events(result):
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_states_and_pictures_stream_through_a_pipe(shell, tmp_path):
+    made = shell(f"{GATHER} --states 40 --every 2 -o states.zarr | dexctl render - {FEW} -o images.zarr --seed 3")
+    assert made.returncode == 0, made.stderr
+    told = [event for event in events(made) if event["event"] == "rows"]
+    assert [(event["dataset"], event["start"], event["stop"]) for event in told] == [("images.zarr", 0, 40)]
+    states, images = States(tmp_path / "states.zarr"), Images(tmp_path / "images.zarr")
+    assert (len(states), len(images)) == (40, 40)
+    assert images.metadata.cameras == ["top", "left", "right"]
+    rows = images.read(0, 40)
+    assert rows["images"].shape == (40, 3, 16, 16, 3)
+    assert rows["images"].std(axis=(1, 2, 3, 4)).min() > 1
+    np.testing.assert_array_equal(rows["state_row"], np.arange(40))
+    # What is not augmented stays where the state has it.
+    kept = rows["augmentation"] == 0
+    assert 0 < kept.sum() < 40
+    np.testing.assert_allclose(
+        rows["object_position_m"][kept], states.read(0, 40)["object_position_m"][kept], atol=1e-6
+    )
+
+
+def test_rendering_goes_on_and_gives_what_one_go_would(shell, states, tmp_path):
+    assert shell(f"dexctl render states.zarr {FEW} -o whole.zarr --count 50").returncode == 0
+    assert shell(f"dexctl render states.zarr {FEW} -o parts.zarr --count 20").returncode == 0
+    made = shell(f"dexctl render states.zarr {FEW} -o parts.zarr --count 50 --sheet sheet.png --quiet")
+    assert made.stdout.split() == ["sheet.png", "parts.zarr"]
+    assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
+    whole, parts = (Images(tmp_path / name).read(0, 50) for name in ("whole.zarr", "parts.zarr"))
+    for name, values in whole.items():
+        np.testing.assert_array_equal(values, parts[name], err_msg=name)
+    assert whole["state_row"].tolist() == [*range(40), *range(10)]
+
+
+def test_what_a_broken_stream_brought_is_kept(shell, states, tmp_path):
+    line = json.dumps({"event": "rows", "dataset": "states.zarr", "start": 0, "stop": 8})
+    made = shell(f"echo '{line}' | dexctl render - {FEW} -o images.zarr")
+    assert made.returncode == 69
+    assert "ended without a word" in made.stderr
+    assert len(Images(tmp_path / "images.zarr")) == 8
+
+
+def test_without_gl_the_packages_are_named(shell, states, tmp_path):
+    made = shell(f"dexctl render states.zarr {FEW} -o images.zarr", MUJOCO_GL="egl", __EGL_VENDOR_LIBRARY_DIRS="/none")
+    assert made.returncode == 69
+    assert "apt-get install libegl1 libgl1-mesa-dri" in made.stderr
+    assert not (tmp_path / "images.zarr").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        ("dexctl render states.zarr", 64, "nothing is to be made"),
+        ("dexctl render states.zarr -o x.zarr", 64, "how large pictures are"),
+        ("dexctl render none.zarr -o x.zarr", 66, "no such dataset"),
+        ("dexctl render states.zarr --size 16 --sheet sheet.jpg", 64, "not a .png"),
+        ("dexctl render states.zarr --size 16 -o nowhere/x.zarr", 73, "no folder"),
+        ("dexctl render states.zarr --size 16 -o states.zarr", 73, "something else"),
+        ("dexctl simulate --states 10", 64, "nowhere to go"),
+        ("dexctl simulate -o x.zarr", 64, "takes what --states gathers"),
+        ("dexctl simulate --states 10 -o nowhere/x.zarr", 73, "no folder"),
+    ],
+)
+def test_wrong_arguments_are_named_with_the_cure(shell, states, line, code, words):
+    result = shell(line)
+    assert (result.returncode, result.stdout.count('"rows"')) == (code, 0)
+    assert words in result.stderr
