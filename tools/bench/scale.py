@@ -29,6 +29,8 @@ PAPER_WORKERS, PAPER_STEPS_PER_S = 6144, 220_000
 CORES, LINKS_GBIT = 16, (10, 100)
 # Of the paper's policy with an LSTM of 512 and a dense layer of 1024, 32 bits a number.
 PARAMETER_BYTES = 13 << 20
+# What is published once in each measurement; more would measure this machine's loopback alone.
+PUBLISHED_BYTES = 1 << 20
 # Environment steps/s that one core of ours makes (tools/bench/rollout.py).
 OUR_STEPS_PER_S_A_CORE = 2150
 
@@ -66,7 +68,7 @@ def measure(fronts: int, workers: int, steps_per_s: float, shape: dict[str, Any]
     """
     layout = layout_of(shape)
     with contextlib.ExitStack() as stack:
-        serving = [stack.enter_context(peer("front", parameter_bytes=PARAMETER_BYTES, **shape)) for _ in range(fronts)]
+        serving = [stack.enter_context(peer("front", parameter_bytes=PUBLISHED_BYTES, **shape)) for _ in range(fronts)]
         endpoints = [hear(front)["endpoint"] for front in serving]
         crowd = stack.enter_context(
             peer("workers", endpoints=endpoints, workers=workers, steps_per_s=steps_per_s, **shape)

@@ -282,7 +282,6 @@ def workers(options: dict[str, object]) -> None:
             selector.register(worker.socket, selectors.EVENT_READ, number)
             worker.write()
             now_s, waiting = time.perf_counter(), waiting + 1
-            heapq.heappush(due, (now_s + float(random.random()) * interval_s, number, True))
             heapq.heappush(due, (now_s + (1 + float(random.random())) * WIRE.heartbeat_s, number, False))
         touched: set[int] = set()
         for key, _ in selector.select(max(0.0, due[0][0] - time.perf_counter()) if due else 0.01):
@@ -291,6 +290,8 @@ def workers(options: dict[str, object]) -> None:
         if not told and len(all_of_them) == count and all(worker.joined for worker in all_of_them):
             told = True
             say(joined=count)
+            for number in range(count):
+                heapq.heappush(due, (time.perf_counter() + float(random.random()) * interval_s, number, True))
         now_s = time.perf_counter()
         while due and due[0][0] <= now_s:
             at_s, number, is_segment = heapq.heappop(due)
@@ -300,12 +301,12 @@ def workers(options: dict[str, object]) -> None:
                 if worker.joined:
                     worker.alive()
                 heapq.heappush(due, (at_s + WIRE.heartbeat_s, number, False))
-            elif worker.credits and told:
+            elif worker.credits:
                 worker.segment(body)
                 heapq.heappush(due, (max(at_s + interval_s, now_s - interval_s), number, True))
             else:
                 # Held back: the rate is then that of the credits.
-                heapq.heappush(due, (now_s + 0.01, number, True))
+                heapq.heappush(due, (now_s + 0.02, number, True))
         for number in touched | stuck:
             worker = all_of_them[number]
             left = bool(worker.out) and worker.write()

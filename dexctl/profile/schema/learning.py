@@ -45,7 +45,7 @@ class PPO(Table, frozen=True, kw_only=True):
     """Proximal policy optimization.
 
     Attributes:
-        batch_steps: transitions of one update.
+        batch_steps: transitions of one update, of all optimizer processes together.
         minibatches: parts that an epoch splits the batch into.
         epochs: passes over the batch; may be fractional, counted in whole minibatches.
         chunk_steps: length of the pieces that back-propagation through time sees.
