@@ -34,13 +34,18 @@ class Body:
         self.turns = gap.apply(self.scene, robot.gap, member, robot.loop_period_s)
         model = self.scene.model
         self.data = mujoco.MjData(model)
+        self._model = model
+        # Views of MuJoCo's own memory: asking for one takes as long as writing to it.
+        self._ctrl, self._length, self._force = self.data.ctrl, self.data.actuator_length, self.data.actuator_force
+        self._qpos, self._qvel, self._sites = self.data.qpos, self.data.qvel, self.data.site_xpos
+        self._warnings = self.data.warning
         self.timestep_s = float(model.opt.timestep)
         self.reads = _actuator_matrix(self.scene)
         self.failed = False
         self.steps = 0
         self._exact = gap.is_exact(member)
         self._bias = self.reads @ member.joint_bias_rad
-        self._slack = member.slack_rad
+        self._slack, self._no_slack = member.slack_rad, -member.slack_rad
         self._error = np.zeros(model.nu)
         self._dead = np.zeros(model.nu)
         self._low, self._high = model.actuator_ctrlrange[:, 0].copy(), model.actuator_ctrlrange[:, 1].copy()
@@ -73,22 +78,23 @@ class Body:
         Args:
             target_rad: (A,) or None.
         """
-        data, model = self.data, self.scene.model
-        length = data.actuator_length
         if target_rad is None:
-            data.ctrl[:] = length
+            self._ctrl[:] = self._length
         elif self._exact:
-            data.ctrl[:] = target_rad
+            self._ctrl[:] = target_rad
         else:
             # The motor pulls only once its tendon is taut, and knows its angle through a biased sensor.
-            np.subtract(target_rad, length, out=self._error)
-            self._error -= self._bias
-            np.clip(self._error, -self._slack, self._slack, out=self._dead)
-            self._error -= self._dead
-            np.add(length, self._error, out=data.ctrl)
-        mujoco.mj_step2(model, data)
-        mujoco.mj_step1(model, data)
-        self.failed = self.failed or any(warning.number for warning in data.warning)
+            error, dead = self._error, self._dead
+            np.subtract(target_rad, self._length, out=error)
+            error -= self._bias
+            np.minimum(error, self._slack, out=dead)
+            np.maximum(dead, self._no_slack, out=dead)
+            error -= dead
+            np.add(self._length, error, out=self._ctrl)
+        mujoco.mj_step2(self._model, self.data)
+        mujoco.mj_step1(self._model, self.data)
+        # As an array: one by one, the warnings cost more than the physics.
+        self.failed = self.failed or bool(self._warnings.number.any())
         self._record((self.steps + 1) % self.rows)
         # Only now: another thread reads the row that this names.
         self.steps += 1
@@ -102,15 +108,15 @@ class Body:
         return np.clip(self.sensed_lengths() + change_rad, self._low, self._high)
 
     def _record(self, row: int) -> None:
-        data, scene, history = self.data, self.scene, self.history
-        history.angles[row] = data.qpos[scene.joint_qpos]
-        history.velocities[row] = data.qvel[scene.joint_dof]
-        history.lengths[row] = data.actuator_length
-        history.torques[row] = data.actuator_force
-        history.markers[row] = data.site_xpos[scene.fingertip_sites]
+        scene, history = self.scene, self.history
+        history.angles[row] = self._qpos[scene.joint_qpos]
+        history.velocities[row] = self._qvel[scene.joint_dof]
+        history.lengths[row] = self._length
+        history.torques[row] = self._force
+        history.markers[row] = self._sites[scene.fingertip_sites]
         at, dof = scene.object_qpos, scene.object_dof
-        history.object_pose[row] = data.qpos[at : at + 7]
-        history.object_velocity[row] = data.qvel[dof : dof + 6]
+        history.object_pose[row] = self._qpos[at : at + 7]
+        history.object_velocity[row] = self._qvel[dof : dof + 6]
 
 
 class History:
