@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 import torch
@@ -18,7 +19,10 @@ from dexctl.wire.optimizer import OptimizerEndpoint
 
 
 def bound(loaded: Loaded, plan: Plan, place: Place) -> OptimizerEndpoint:
-    """The endpoint of this process."""
+    """The endpoint of this process, for as many workers as the system lets it have."""
+    # Two descriptors a worker; the usual soft limit of 1,024 is a matter of old programs.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     profile = loaded.profile
     return OptimizerEndpoint(
         place.bind(plan.bind),
