@@ -2,7 +2,8 @@
 
 The paper's profile on one thread, with actions at random, observations taken, and every ended
 episode begun anew from a bank of starts. ``all_over_none`` is a ratio of wall times,
-``all_over_none_cpu`` of processor times, which other work on the machine disturbs less.
+``all_over_none_cpu`` of processor times, which other work on the machine disturbs less; the two
+take turns at every step.
 ``reset_over_step`` is what new physics for 64 of 512 simulations costs, beside a step of all 512,
 when each simulation begins an episode every 100 steps.
 """
@@ -61,22 +62,25 @@ class Player:
         env.perceive(env.observe())
         self.steps += 1
 
-    def play(self) -> tuple[float, float, float]:
-        """Steps of one hand a second of wall and of processor time, and the share of hands that ended a step."""
-        begun, wall, cpu = self.begun, time.perf_counter(), time.process_time()
-        for _ in range(STEPS):
-            self.step()
-        done = STEPS * self.environment.num_environments
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        return done / wall, done / cpu, (self.begun - begun) / done
 
-
-def case(name: str, player: Player) -> Callable[[], dict[str, float]]:
-    """A player's rates, by its name."""
+def rates(players: dict[str, Player]) -> Callable[[], dict[str, float]]:
+    """Steps of one hand a second of wall and of processor time, of players who take turns step by step."""
 
     def run() -> dict[str, float]:
-        wall, cpu, ended = player.play()
-        return {f"{name}_steps_per_s": wall, f"{name}_steps_per_cpu_s": cpu, f"{name}_ended_share": ended}
+        wall, cpu = dict.fromkeys(players, 0.0), dict.fromkeys(players, 0.0)
+        begun = {name: player.begun for name, player in players.items()}
+        for index in range(STEPS):
+            for name in list(players)[:: 1 if index % 2 else -1]:
+                wall_before, cpu_before = time.perf_counter(), time.process_time()
+                players[name].step()
+                wall[name] += time.perf_counter() - wall_before
+                cpu[name] += time.process_time() - cpu_before
+        done = STEPS * ENVIRONMENTS
+        return (
+            {f"{name}_steps_per_s": done / spent for name, spent in wall.items()}
+            | {f"{name}_steps_per_cpu_s": done / spent for name, spent in cpu.items()}
+            | {f"{name}_ended_share": (player.begun - begun[name]) / done for name, player in players.items()}
+        )
 
     return run
 
@@ -101,7 +105,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     bench(
         "randomize",
-        [case("all", Player(())), case("none", Player(OFF)), resets(Player((), SIMULATIONS))],
+        [rates({"all": Player(()), "none": Player(OFF)}), resets(Player((), SIMULATIONS))],
         {
             "all_over_none": ("all_steps_per_s", "none_steps_per_s"),
             "all_over_none_cpu": ("all_steps_per_cpu_s", "none_steps_per_cpu_s"),
