@@ -201,9 +201,16 @@ def test_nothing_is_left_to_do():
     assert missing(everything, lambda path: words.findall(path.read_text())) == {}
 
 
+def from_benches(path):
+    """What a test takes from a bench."""
+    files = {bench.stem for bench in (ROOT / "tools" / "bench").glob("*.py")}
+    return [parts[2] for name in imported(path) if (parts := name.partition("."))[0] in files]
+
+
 def dead():
-    """What vulture finds unused by the package and the tools: a use by tests alone is none."""
-    found = vulture.Vulture(ignore_names=sorted(USED_FROM_OUTSIDE))
+    """What vulture finds unused by the package and the tools: a use by tests alone is none, but of the benches."""
+    benches = {name for path in ALL if path.is_relative_to(ROOT / "tests") for name in from_benches(path)}
+    found = vulture.Vulture(ignore_names=sorted(USED_FROM_OUTSIDE | benches))
     found.scavenge([PACKAGE, ROOT / "tools"])
     items = found.get_unused_code(min_confidence=60)
     # An attribute that is only set belongs to a library's object: a socket, a specification of a scene.

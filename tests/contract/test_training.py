@@ -124,7 +124,8 @@ def test_training_tells_what_it_does_from_start_to_end(synchronous):
     assert run.events[-1]["status"] == "done"
     assert len(run.of("worker_joined")) == 2
     assert steps_of(run) == [256, 512, 768]
-    assert not [message for message in run.messages if not message.startswith("info: ")]
+    # On a busy machine workers may take a minute to come, which is told.
+    assert not [line for line in run.messages if not line.startswith(("info: ", "warning: no workers at "))]
     wait_until_gone(workers_of(run))
 
 
