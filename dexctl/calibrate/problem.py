@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dexctl.calibrate.parameters import HandNumbers, Layout
+from dexctl.calibrate.parameters import Layout
 from dexctl.calibrate.residuals import FingerError
 from dexctl.profile import schema
 
@@ -49,8 +49,3 @@ class Problem:
         signed = np.where(vector + step > self.layout.high, -step, step)
         found = self.errors(np.concatenate((vector[None], vector + np.diag(signed))))
         return found[0], (found[1:] - found[0]) / signed[:, None, None, None]
-
-
-def hand_at(layout: Layout, vector: np.ndarray) -> HandNumbers:
-    """The hand (B = 1) of one vector (P,)."""
-    return layout.hands(vector[None])
