@@ -11,7 +11,6 @@ from typing import Self
 
 import numpy as np
 
-from dexctl.errors import InputOutputError
 from dexctl.robot.control import Step
 from dexctl.robot.protocol import Features
 from dexctl.store.recordings import IMAGES, RecordingMetadata, RecordingWriter, columns
@@ -50,7 +49,7 @@ class Recorder:
         Raises:
             CreateError: it cannot be made, or there is something already.
         """
-        self.failure: InputOutputError | None = None
+        self.failure: BaseException | None = None
         self._features, self._cameras = features, cameras
         shape = (len(cameras), features.image_px, features.image_px) if cameras else None
         self._layout = columns(len(features.joints), len(features.actuators), shape)
@@ -77,7 +76,8 @@ class Recorder:
             while (step := self._waiting.get()) is not None:
                 self._writer.append(self._row(step))
             self._writer.flush()
-        except InputOutputError as error:
+        except BaseException as error:
+            # The thread of the control loop raises it, once the robot is at rest.
             self.failure = error
 
     def _row(self, step: Step) -> dict[str, np.ndarray]:

@@ -227,3 +227,30 @@ def test_what_is_wrong_is_told_before_anything_moves(start, tmp_path, arguments,
 def test_a_robot_off_loopback_needs_keys(start):
     code, said = start("simulate", "--serve", "tcp://0.0.0.0:0", "--profile", "robot/same").end()
     assert (code, "--insecure" in said) == (77, True)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system that is soon full."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small file system needs the right to it")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_ends_the_session_after_the_trial_and_leaves_what_was_recorded(start, serve_robot, small_disk):
+    robot = serve_robot()
+    command = deploy(
+        start, robot, "--output", str(small_disk / "r.zarr"), "--trials", "2", "--set", "evaluate.goal_timeout_s=24"
+    )
+    trial = command.until("trial")
+    code, said = command.end()
+    assert (code, trial["end"] in ("drop", "timeout")) == (74, True), said
+    recording = Recording(small_disk / "r.zarr")
+    assert 0 < len(recording) < 300
+    assert recording.read(0, len(recording)).keys()
