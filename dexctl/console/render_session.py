@@ -81,42 +81,49 @@ def run_render(plan: RenderPlan, output: Output) -> None:
     with (
         Signals() as signals,
         Events("render", output.event_stream(), profile_digest=loaded.digest, seed=plan.seed) as events,
-        Crew(plan.renderer, loaded.profile, plan.size_px, plan.seed, plan.workers) as crew,
-        Progress("render", quiet=output.quiet) as progress,
-        contextlib.closing(plan.source),
-        contextlib.ExitStack() as outputs,
     ):
-        events.emit("ready", device=crew.device, workers=plan.workers)
-        writer = outputs.enter_context(_writer(plan, crew, events)) if plan.path else None
-        film = outputs.enter_context(VideoWriter(plan.video, _FILM_FRAMES_PER_S)) if plan.video else None
-        done = writer.committed if writer else 0
-        first, started = done, time.monotonic()
-        shown: list[np.ndarray] = []
-        tasks = plan.source.tasks(done, stop, plan.per)
-        for rows in _drawn(crew, tasks, signals):
-            if writer:
-                writer.append(rows)
-            if film:
-                for pictures in rows["images"]:
-                    film.add(_even(strip(pictures)))
-            if plan.sheet and len(shown) < SHEET_ROWS:
-                shown.extend(rows["images"][: SHEET_ROWS - len(shown)])
-            done += len(rows["images"])
-            rate = (done - first) * len(loaded.profile.cameras) / max(time.monotonic() - started, 1e-6)
-            progress.update({"states": done, "images/s": round(rate, 1)})
-        if writer:
-            writer.flush()
+        with (
+            Crew(plan.renderer, loaded.profile, plan.size_px, plan.seed, plan.workers) as crew,
+            Progress("render", quiet=output.quiet) as progress,
+            contextlib.closing(plan.source),
+            contextlib.ExitStack() as outputs,
+        ):
+            events.emit("ready", device=crew.device, workers=plan.workers)
+            writer = outputs.enter_context(_writer(plan, crew, events)) if plan.path else None
+            film = outputs.enter_context(VideoWriter(plan.video, _FILM_FRAMES_PER_S)) if plan.video else None
+            done = writer.committed if writer else 0
+            first, started = done, time.monotonic()
+            shown: list[np.ndarray] = []
+            tasks = plan.source.tasks(done, stop, plan.per)
+            for rows in _drawn(crew, tasks, signals):
+                if writer:
+                    writer.append(rows)
+                if film:
+                    for pictures in rows["images"]:
+                        film.add(_even(strip(pictures)))
+                if plan.sheet and len(shown) < SHEET_ROWS:
+                    shown.extend(rows["images"][: SHEET_ROWS - len(shown)])
+                done += len(rows["images"])
+                rate = (done - first) * len(loaded.profile.cameras) / max(time.monotonic() - started, 1e-6)
+                progress.update({"states": done, "images/s": round(rate, 1)})
+        if plan.path:
+            output.made(plan.path)
+        if plan.video:
+            _made(plan.video, events, output)
         if plan.sheet:
-            if not shown and plan.path:
-                images = Images(plan.path)
-                shown.extend(images.read(0, min(SHEET_ROWS, len(images)), ("images",))["images"])
-            write_whole(plan.sheet, encode_png(sheet(shown)))
+            _write_sheet(plan.sheet, shown, plan.path)
             _made(plan.sheet, events, output)
-    if plan.path:
-        output.made(plan.path)
-    if plan.video:
-        output.made(plan.video)
-    signals.raise_if_stopped()
+        # Films and sheets of what there is are whole by now.
+        signals.raise_if_stopped()
+
+
+def _write_sheet(path: Path, shown: list[np.ndarray], dataset: Path | None) -> None:
+    """Writes a contact sheet; of what the dataset had before, when nothing was added to it."""
+    if not shown and dataset:
+        images = Images(dataset)
+        shown = list(images.read(0, min(SHEET_ROWS, len(images)), ("images",))["images"])
+    if shown:
+        write_whole(path, encode_png(sheet(shown)))
 
 
 def _drawn(crew: Crew, tasks: Iterator[dict[str, np.ndarray]], signals: Signals) -> Iterator[dict[str, np.ndarray]]:

@@ -73,7 +73,7 @@ def test_rendering_goes_on_and_gives_what_one_go_would(shell, states, tmp_path):
     assert shell(f"dexctl render states.zarr {FEW} -o whole.zarr --count 50").returncode == 0
     assert shell(f"dexctl render states.zarr {FEW} -o parts.zarr --count 20").returncode == 0
     made = shell(f"dexctl render states.zarr {FEW} -o parts.zarr --count 50 --sheet sheet.png --quiet")
-    assert made.stdout.split() == ["sheet.png", "parts.zarr"]
+    assert made.stdout.split() == ["parts.zarr", "sheet.png"]
     assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
     whole, parts = (Images(tmp_path / name).read(0, 50) for name in ("whole.zarr", "parts.zarr"))
     for name, values in whole.items():
