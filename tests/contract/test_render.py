@@ -99,7 +99,7 @@ def test_without_gl_the_packages_are_named(shell, states, tmp_path):
 @pytest.mark.parametrize(
     ("line", "code", "words"),
     [
-        ("dexctl render states.zarr", 64, "nothing is to be made"),
+        ("dexctl render states.zarr --size 16", 64, "nothing is to be made"),
         ("dexctl render states.zarr -o x.zarr", 64, "how large pictures are"),
         ("dexctl render none.zarr -o x.zarr", 66, "no such dataset"),
         ("dexctl render states.zarr --size 16 --sheet sheet.jpg", 64, "not a .png"),
