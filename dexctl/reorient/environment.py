@@ -104,6 +104,8 @@ class Environment:
     def use_bank(self, key: Tensor) -> None:
         """Draws starts from a bank from now on, filled from ``key`` (1,), as training does."""
         extra = torch.arange(self.num_environments, self.physics.num_simulations)
+        # A bank in place of an older one must not be filled at the time steps of episodes that were under way.
+        self.randomization.prepare(torch.arange(self.num_environments), key.expand(self.num_environments))
         self._bank = StartBank(self._player, self.physics, self._task.start_bank, extra, randomness.derive(key, _BANK))
 
     def begin(self, ids: Tensor, key: Tensor) -> None:
