@@ -3,11 +3,16 @@ from pathlib import Path
 
 import pytest
 
-from dexctl.wire import messages
+from dexctl.wire import messages, row_messages
 from dexctl.wire.layout import ArrayLayout, Layout
 
 PAGE = (Path(__file__).parents[2] / "man" / "dexctl-wire.5").read_text().replace("\\-", "-")
-SIDES = {"FROM THE WORKER": messages.FromWorker, "FROM THE OPTIMIZER": messages.FromOptimizer}
+SIDES = {
+    "FROM THE WORKER": messages.FromWorker,
+    "FROM THE OPTIMIZER": messages.FromOptimizer,
+    "FROM THE RECEIVER": row_messages.FromReceiver,
+    "FROM THE SENDER": row_messages.FromSender,
+}
 KINDS = [(side, kind) for side, union in SIDES.items() for kind in union.__args__]
 
 
@@ -47,6 +52,15 @@ def test_the_page_describes_the_layout():
     assert {*Layout.__struct_fields__, *ArrayLayout.__struct_fields__} <= words(
         entry("FROM THE OPTIMIZER", messages.Welcome)
     )
+
+
+def test_the_page_describes_a_column_and_the_bounds_of_rows():
+    assert set(row_messages.RowColumn.__struct_fields__) <= words(entry("FROM THE SENDER", row_messages.Opened))
+    assert f"at most {row_messages.RECEIVER_CONTROL_BYTES} bytes long, a sender's" in PAGE
+    assert f"a sender's at most {row_messages.SENDER_CONTROL_BYTES >> 20} MiB" in PAGE
+    assert f"no frame is longer than {row_messages.PORTION_BYTES >> 20} MiB" in PAGE
+    assert row_messages.PORTIONS_AHEAD == 4
+    assert "at most four are asked for" in PAGE
 
 
 def test_the_page_describes_a_worker():
