@@ -54,11 +54,11 @@ class Bare:
         return {"bare_steps_per_s": steps * self._batch.nsim / (time.perf_counter() - started)}
 
 
-def train() -> dict[str, float]:
-    """Trains a little and reads its events, the first update left out."""
-    profile = load(PROFILE, SETTINGS).profile
+def train(name: str = PROFILE) -> dict[str, float]:
+    """Trains a profile a little and reads its events, the first update left out."""
+    profile = load(name, SETTINGS).profile
     with tempfile.TemporaryDirectory() as folder:
-        command = [DEXCTL, "optimize", "--profile", PROFILE, "--run", f"{folder}/run", "--workers", str(usable_cores())]
+        command = [DEXCTL, "optimize", "--profile", name, "--run", f"{folder}/run", "--workers", str(usable_cores())]
         command += ["--quiet", "--steps", str(UPDATES * profile.ppo.batch_steps)]
         for setting in SETTINGS:
             command += ["--set", setting]

@@ -1,0 +1,91 @@
+"""Beside what people would use instead, in one run, on the same cores, each from PyPI in an environment of its own.
+
+``simulated_time_over_gymnasium_robotics``: the same count of simulated seconds of a hand and a block under
+random actions, their AsyncVectorEnv with a process a core, our vector environment with a thread a core.
+``trained_over_recurrent_ppo``: environment steps trained on per second, our optimizer with a worker a core
+beside RecurrentPPO of sb3-contrib, same environment, batch and sizes of layers. The environments are made
+when they are missing and kept in the cache folder (``XDG_CACHE_HOME``). Sample Factory 2.1.1 asks for
+NumPy below 2 and Gymnasium below 1, which cannot be installed beside ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from harness import bench
+from train import train
+
+from dexctl.console.machine import usable_cores
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = Path(__file__).with_name("peers_programs.py")
+LEARNER = "block-small-lstm"
+SIMULATED_S = 480
+UPDATES = 3
+# Gymnasium-Robotics' block environment fails an assertion on MuJoCo 3.4 and later.
+ROBOTICS = ("gymnasium-robotics==1.4.2", "gymnasium==1.4.0", "mujoco<3.4")
+SB3 = ("sb3-contrib==2.9.2", "-c", str(ROOT / "constraints.txt"), "-e", str(ROOT))
+
+
+def environment(name: str, requirements: tuple[str, ...]) -> Path:
+    """The Python of a peer's own environment, made when it is missing or was made for something else."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "dexctl", "peers", name)
+    python, made_for = folder / "bin" / "python", folder / "made-for"
+    if not made_for.exists() or made_for.read_text(encoding="utf-8") != repr(requirements):
+        venv.create(folder, clear=True, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], check=True, stdout=sys.stderr)
+        made_for.write_text(repr(requirements), encoding="utf-8")
+    return python
+
+
+def told(python: str | Path, role: str, amount: int) -> dict[str, float]:
+    """What a role measured on all cores, by names that begin with its own."""
+    command = [python, PROGRAMS, role, str(usable_cores()), str(amount)]
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return {f"{role}_{name}": value for name, value in json.loads(printed.splitlines()[-1]).items()}
+
+
+def simulated(python: str | Path, role: str) -> dict[str, float]:
+    """Simulated seconds per second of a role, of all cores and of each."""
+    measured = told(python, role, SIMULATED_S)
+    return {**measured, f"{role}_per_core": measured[f"{role}_simulated_s_per_s"] / usable_cores()}
+
+
+def gymnasium_robotics() -> dict[str, float]:
+    """Gymnasium-Robotics' hand and block."""
+    return simulated(environment("gymnasium-robotics", ROBOTICS), "gymnasium_robotics")
+
+
+def ours() -> dict[str, float]:
+    """Ours, through Gymnasium."""
+    return simulated(sys.executable, "ours")
+
+
+def recurrent_ppo() -> dict[str, float]:
+    """RecurrentPPO of sb3-contrib on our environment."""
+    return told(environment("sb3-contrib", SB3), "recurrent_ppo", UPDATES)
+
+
+def optimize() -> dict[str, float]:
+    """Our own learner."""
+    return {"optimize_trained_steps_per_s": train(LEARNER)["trained_steps_per_s"]}
+
+
+if __name__ == "__main__":
+    bench(
+        "peers",
+        [gymnasium_robotics, ours, recurrent_ppo, optimize],
+        {
+            "simulated_time_over_gymnasium_robotics": (
+                "ours_simulated_s_per_s",
+                "gymnasium_robotics_simulated_s_per_s",
+            ),
+            "trained_over_recurrent_ppo": ("optimize_trained_steps_per_s", "recurrent_ppo_trained_steps_per_s"),
+        },
+        num_warm_ups=0,
+    )

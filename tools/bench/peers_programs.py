@@ -1,0 +1,151 @@
+"""The sides of the peers bench, each a process in an environment of its own.
+
+``python peers_programs.py ROLE CORES AMOUNT``: a role is a function of this file, which imports what its
+environment has and prints what it measured as one line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import resource
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gymnasium.vector import VectorEnv
+
+# The same for both learners: so little is spent on starts.
+SETTINGS = ("task.start_bank=128", "task.start_random_steps=20")
+HANDS = 128
+
+
+def gymnasium_robotics(cores: int, seconds: int) -> dict[str, float]:
+    """Its block environment, a process a core, for so many simulated seconds."""
+    import gymnasium
+    import gymnasium_robotics as robotics
+
+    gymnasium.register_envs(robotics)
+
+    def make() -> Any:
+        gymnasium.register_envs(robotics)
+        return gymnasium.make("HandManipulateBlock-v1")
+
+    alone = make()
+    period_s = float(alone.unwrapped.dt)
+    alone.close()
+    envs = gymnasium.vector.AsyncVectorEnv([make] * cores)
+    measured = _simulated(envs, period_s, seconds)
+    envs.close()
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return {**measured, "memory_mib": measured["memory_mib"] + cores * peak / 1024}
+
+
+def ours(cores: int, seconds: int) -> dict[str, float]:
+    """Our block environment through the same interface, a thread a core."""
+    import gymnasium
+    import torch
+
+    import dexctl.gym
+    from dexctl.profile.load import load
+
+    torch.set_num_threads(1)
+    settings = (*SETTINGS, f"physics.threads={cores}")
+    physics = load(dexctl.gym.PROFILE, settings).profile.physics
+    envs = gymnasium.make_vec(dexctl.gym.BLOCK, num_envs=HANDS, settings=settings)
+    return _simulated(envs, physics.timestep_s * physics.substeps, seconds)
+
+
+def _simulated(envs: VectorEnv[Any, Any, Any], period_s: float, seconds: int) -> dict[str, float]:
+    """Random actions for so many simulated seconds of all environments together, episodes begun anew among them."""
+    steps = math.ceil(seconds / (envs.num_envs * period_s))
+    envs.reset(seed=0)
+    envs.action_space.seed(0)
+    actions = [envs.action_space.sample() for _ in range(min(steps, 100))]
+    started_s = time.perf_counter()
+    for step in range(steps):
+        envs.step(actions[step % len(actions)])
+    wall_s = time.perf_counter() - started_s
+    memory_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"simulated_s_per_s": steps * envs.num_envs * period_s / wall_s, "memory_mib": memory_mib}
+
+
+def recurrent_ppo(cores: int, updates: int) -> dict[str, float]:
+    """RecurrentPPO on our environment: batch, passes, minibatches and sizes of layers as in ``block-small-lstm``.
+
+    It puts the LSTM before the dense layer, and its value function sees what the policy sees.
+    """
+    import gymnasium
+    import numpy as np
+    import torch
+    from sb3_contrib import RecurrentPPO
+    from stable_baselines3.common.vec_env import VecEnv
+
+    import dexctl.gym
+    from dexctl.profile.load import load
+
+    name = "block-small-lstm"
+    settings = (*SETTINGS, f"physics.threads={cores}")
+    profile = load(name, settings).profile
+    steps = profile.rollout.segment_steps
+    torch.set_num_threads(cores)
+
+    class Hands(VecEnv):
+        """Our hands as Stable-Baselines3 wants them."""
+
+        def __init__(self, count: int) -> None:
+            self.envs = gymnasium.make_vec(dexctl.gym.BLOCK, num_envs=count, profile=name, settings=settings)
+            self.envs.reset(seed=0)
+            super().__init__(count, self.envs.single_observation_space, self.envs.single_action_space)
+
+        def reset(self) -> Any:
+            return self.envs.reset()[0]
+
+        def step_async(self, actions: Any) -> None:
+            self._actions = actions
+
+        def step_wait(self) -> Any:
+            seen, reward, terminated, truncated, info = self.envs.step(self._actions)
+            infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+            for hand in np.flatnonzero(terminated | truncated):
+                infos[hand] = {
+                    "terminal_observation": info["final_obs"][hand],
+                    "TimeLimit.truncated": bool(truncated[hand]),
+                }
+            return seen, reward.astype(np.float32), terminated | truncated, infos
+
+        def close(self) -> None:
+            self.envs.close()
+
+        def get_attr(self, *_: Any) -> list[Any]:
+            return [None] * self.num_envs
+
+        def env_is_wrapped(self, *_: Any) -> list[bool]:
+            return [False] * self.num_envs
+
+        def set_attr(self, *_: Any) -> None:
+            raise AttributeError
+
+        env_method = set_attr
+
+    network = profile.policy.actor
+    learner = RecurrentPPO(
+        "MlpLstmPolicy",
+        Hands(profile.ppo.batch_steps // steps),
+        n_steps=steps,
+        batch_size=profile.ppo.batch_steps // profile.ppo.minibatches,
+        n_epochs=round(profile.ppo.epochs),
+        policy_kwargs={"lstm_hidden_size": network.lstm, "net_arch": list(network.hidden)},
+        device="cpu",
+    )
+    started_s = time.perf_counter()
+    learner.learn(updates * profile.ppo.batch_steps)
+    wall_s = time.perf_counter() - started_s
+    memory_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"trained_steps_per_s": learner.num_timesteps / wall_s, "memory_mib": memory_mib}
+
+
+if __name__ == "__main__":
+    roles = {role.__name__: role for role in (gymnasium_robotics, ours, recurrent_ppo)}
+    print(json.dumps(roles[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3]))))
