@@ -87,3 +87,11 @@ RunPath = Annotated[
 ]
 
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start over in a new folder beside the run's, never over it.")]
+
+SenderKey = Annotated[
+    Path | None, typer.Option("--server-key", metavar="PATH", help="With tcp://: the sender's public .key file.")
+]
+
+SenderTimeout = Annotated[
+    float, typer.Option("--timeout", min=0.0, metavar="SECONDS", help="With tcp://: how long to wait for the sender.")
+]

@@ -67,14 +67,16 @@ def simulate(
         typer.Option(help="With --serve: in real time, or as fast as the controller lets time pass."),
     ] = "real",
     key: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="With --serve: own CURVE key, a .key_secret file.")
+        Path | None, typer.Option(metavar="PATH", help="With --serve or --bind: own CURVE key, a .key_secret file.")
     ] = None,
     allow: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="With --serve: public keys of the controllers let in.")
+        Path | None, typer.Option(metavar="FOLDER", help="With --serve or --bind: public keys of those let in.")
     ] = None,
-    insecure: Annotated[bool, typer.Option("--insecure", help="With --serve: off loopback without keys.")] = False,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="With --serve or --bind: off loopback without keys.")
+    ] = False,
     endpoint_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="With --serve: where the endpoint is written.")
+        Path | None, typer.Option(metavar="FILE", help="With --serve or --bind: where the endpoint is written.")
     ] = None,
     samples: Annotated[
         int | None,
@@ -92,6 +94,10 @@ def simulate(
     output_path: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="STATES", help="With --states: the dataset, made or gone on with."),
+    ] = None,
+    bind: Annotated[
+        str | None,
+        typer.Option(metavar="ENDPOINT", help="With --states: where 'dexctl render tcp://HOST:PORT' fetches them."),
     ] = None,
     settings: Settings = None,
     dry_run: DryRun = False,
@@ -148,16 +154,19 @@ def simulate(
             return
         run_samples(wanted, Output(json, quiet))
         return
-    if output_path is not None and states is None:
-        raise UsageError("--output takes what --states gathers", "Give --states 100000.")
+    if (output_path is not None or bind is not None) and states is None:
+        option = "--output" if output_path is not None else "--bind"
+        raise UsageError(f"{option} takes what --states gathers", "Give --states 100000.")
     if states is not None:
         from dexctl.console.gather_session import GatherPlan, check_gather, run_gather
+        from dexctl.console.row_stream import Binding
 
-        if output_path is None:
-            raise UsageError("--states has nowhere to go", "Give -o STATES.zarr.")
+        if output_path is None and bind is None:
+            raise UsageError("--states has nowhere to go", "Give -o STATES.zarr or --bind tcp://127.0.0.1:0.")
         if view or video or png:
             raise UsageError("--states plays many hands at once", "Leave out --view, --video and --png.")
-        gathering = GatherPlan(open_policy(policy, acting_in, greedy), seed, states, every, output_path)
+        binding = Binding(bind, key, allow, insecure, endpoint_file) if bind is not None else None
+        gathering = GatherPlan(open_policy(policy, acting_in, greedy), seed, states, every, output_path, binding)
         if dry_run:
             check_gather(gathering)
             return

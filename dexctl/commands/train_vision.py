@@ -7,14 +7,25 @@ from typing import Annotated
 
 import typer
 
-from dexctl.commands.options import DryRun, Fresh, Json, Quiet, Settings, complete_profiles, complete_runs
+from dexctl.commands.options import (
+    DryRun,
+    Fresh,
+    Json,
+    Quiet,
+    SenderKey,
+    SenderTimeout,
+    Settings,
+    complete_profiles,
+    complete_runs,
+)
 
 
 def train_vision(
     images: Annotated[
         list[str],
         typer.Argument(
-            metavar="IMAGES...", help="Datasets of 'dexctl render'; '-' for what it announces on stdin as it draws."
+            metavar="IMAGES...",
+            help="Datasets of 'dexctl render'; '-' for what it announces on stdin, tcp://HOST:PORT for what it sends.",
         ),
     ],
     run: Annotated[
@@ -43,6 +54,11 @@ def train_vision(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Of the arithmetic; by default as many as there are cores.")
     ] = None,
+    key: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="With tcp://: own CURVE key, a .key_secret file.")
+    ] = None,
+    server_key: SenderKey = None,
+    timeout: SenderTimeout = 60.0,
     fresh: Fresh = False,
     settings: Settings = None,
     dry_run: DryRun = False,
@@ -51,28 +67,36 @@ def train_vision(
 ) -> None:
     """Train the pose estimator on rendered pictures; the same command again resumes.
 
-    From datasets it learns round after round. From '-' it learns while 'dexctl render' draws, sees no
-    picture twice and ends when the pictures do. Ctrl-C leaves a checkpoint.
+    From datasets it learns round after round. From '-' and tcp:// it learns while 'dexctl render'
+    draws, sees no picture twice and ends when the pictures do. Ctrl-C leaves a checkpoint.
     """
+    import contextlib
+
     from dexctl.console.output import Output
+    from dexctl.console.row_stream import Connecting, is_endpoint
     from dexctl.console.vision_sources import Wanted, open_source
+    from dexctl.errors import UsageError
 
-    wanted = Wanted(tuple(images), profile, tuple(settings or ()))
-    source = open_source(wanted)
-    if dry_run:
-        from dexctl.console.run_folder import check_run_folder
+    if (key or server_key) and not any(map(is_endpoint, images)):
+        raise UsageError("--key and --server-key are for tcp://", "Leave them away.")
+    connecting = Connecting(key, server_key, timeout)
+    source = open_source(Wanted(tuple(images), profile, tuple(settings or ()), connecting))
+    with contextlib.closing(source):
+        if dry_run:
+            from dexctl.console.run_folder import check_run_folder
 
-        check_run_folder(run, source.loaded)
-        return
-    from dexctl.console.run_folder import RunFolder
+            check_run_folder(run, source.loaded)
+            return
+        from dexctl.console.run_folder import RunFolder
 
-    with RunFolder(run, source.loaded, fresh) as folder:
-        from dexctl.console.vision_session import VisionPlan, VisionSession
+        with RunFolder(run, source.loaded, fresh) as folder:
+            from dexctl.console.vision_session import VisionPlan, VisionSession
 
-        plan = VisionPlan(
-            portions=source.portions,
-            held_out=tuple(held_out or ()),
-            seconds=None if minutes is None else 60.0 * minutes,
-            threads=threads,
-        )
-        VisionSession(folder, source.loaded, plan, Output(json, quiet)).train()
+            plan = VisionPlan(
+                portions=source.portions,
+                held_out=tuple(held_out or ()),
+                seconds=None if minutes is None else 60.0 * minutes,
+                threads=threads,
+            )
+            VisionSession(folder, source.loaded, plan, Output(json, quiet)).train()
+        source.enough()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -10,12 +12,15 @@ import msgspec
 from dexctl.console.events import Events
 from dexctl.console.output import Output
 from dexctl.console.progress import Progress
+from dexctl.console.row_stream import Binding, sending
 from dexctl.console.signals import Signals
 from dexctl.errors import CreateError
 from dexctl.policy.opening import OpenPolicy
 from dexctl.profile.load import digest
 from dexctl.rollout.gathering import gather
-from dexctl.store.states import StatesMetadata, StatesWriter
+from dexctl.store.rows import Column
+from dexctl.store.states import BLOCK_ROWS, COLUMNS, States, StatesMetadata, StatesWriter
+from dexctl.wire.row_sender import RowSender
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,22 +30,27 @@ class GatherPlan:
     Attributes:
         states: how many the dataset is to have.
         every: control steps from one state to the next of the same hand.
+        path: of the dataset, None for none.
+        binding: where states can be fetched, None for nowhere.
     """
 
     policy: OpenPolicy
     seed: int
     states: int
     every: int
-    path: Path
+    path: Path | None
+    binding: Binding | None
 
 
 def check_gather(plan: GatherPlan) -> None:
     """Checks that the dataset can be made, and touches nothing.
 
     Raises:
-        CreateError: it cannot.
+        CreateError, UsageError: it cannot.
     """
-    if not plan.path.absolute().parent.is_dir():
+    if plan.binding:
+        plan.binding.check()
+    if plan.path and not plan.path.absolute().parent.is_dir():
         raise CreateError(f"{plan.path}: there is no folder {plan.path.parent}", "Make it, or give another.")
 
 
@@ -49,6 +59,7 @@ def run_gather(plan: GatherPlan, output: Output) -> None:
 
     Raises:
         CreateError, InputOutputError: the dataset cannot be written.
+        UnavailableError: who fetched states is gone.
         Stopped: a signal; what was gathered until then is kept.
     """
     check_gather(plan)
@@ -68,21 +79,42 @@ def run_gather(plan: GatherPlan, output: Output) -> None:
         def announce(start: int, stop: int) -> None:
             events.emit("rows", dataset=str(plan.path), start=start, stop=stop)
 
-        with (
-            Progress("states", quiet=output.quiet) as progress,
-            StatesWriter(plan.path, metadata, announce) as writer,
-        ):
-            if writer.committed:
-                announce(0, writer.committed)
-            made = writer.committed
-            rows = gather(plan.policy, plan.seed, plan.every, writer.committed)
-            while made < plan.states and signals.stopped_by is None:
+        def stop() -> bool:
+            return signals.stopped_by is not None
+
+        with Progress("states", quiet=output.quiet) as progress, contextlib.ExitStack() as outputs:
+            writer = outputs.enter_context(StatesWriter(plan.path, metadata, announce)) if plan.path else None
+            made = writer.committed if writer else 0
+            if made:
+                announce(0, made)
+            sender = None
+            if plan.binding:
+                columns = COLUMNS | {"qpos": Column("float32", (metadata.positions,), "finite")}
+                sender = outputs.enter_context(
+                    sending(plan.binding, "states", metadata, columns, profile.wire, events, output, stop)
+                )
+                if plan.path and not _send_again(sender, States(plan.path), stop):
+                    made = plan.states
+            rows = gather(plan.policy, plan.seed, plan.every, made)
+            while made < plan.states and not stop():
                 some = {name: values[: plan.states - made] for name, values in next(rows).items()}
-                writer.append(some)
+                if writer:
+                    writer.append(some)
+                if sender and not sender.send(made, some, stop):
+                    break
                 made += len(some["episode"])
                 progress.update({"states": made})
         signals.raise_if_stopped()
-    output.made(plan.path)
+    if plan.path:
+        output.made(plan.path)
+
+
+def _send_again(sender: RowSender, states: States, stop: Callable[[], bool]) -> bool:
+    """Sends what a dataset had before; whether more is wanted."""
+    for start in range(0, len(states), BLOCK_ROWS):
+        if not sender.send(start, states.read(start, min(start + BLOCK_ROWS, len(states)), tuple(COLUMNS)), stop):
+            return False
+    return True
 
 
 def _positions(policy: OpenPolicy) -> int:

@@ -15,15 +15,17 @@ from dexctl.console.events import Events
 from dexctl.console.output import Output
 from dexctl.console.progress import Progress
 from dexctl.console.render_source import Per, StatesSource
+from dexctl.console.row_stream import Binding, sending
 from dexctl.console.signals import Signals
 from dexctl.errors import CreateError, UsageError
 from dexctl.scene.picture import encode_png
 from dexctl.scene.video import VideoWriter
-from dexctl.store.images import Images, ImagesMetadata, ImagesWriter
+from dexctl.store.images import Images, ImagesMetadata, ImagesWriter, image_columns
 from dexctl.store.whole_file import write_whole
 from dexctl.vision.rendering.crew import Crew
 from dexctl.vision.rendering.renderer import Kind
 from dexctl.vision.rendering.sheet import SHEET_ROWS, sheet, strip
+from dexctl.wire.row_sender import RowSender
 
 _FILM_FRAMES_PER_S = 12
 
@@ -34,6 +36,7 @@ class RenderPlan:
 
     Attributes:
         path: of the dataset; None makes none.
+        binding: where pictures can be fetched, None for nowhere.
         count: rows it is to have; None for one of each state.
     """
 
@@ -45,6 +48,7 @@ class RenderPlan:
     workers: int
     count: int | None
     path: Path | None
+    binding: Binding | None
     sheet: Path | None
     video: Path | None
 
@@ -55,8 +59,10 @@ def check_render(plan: RenderPlan) -> None:
     Raises:
         CreateError, UsageError: they cannot.
     """
-    if plan.path is None and plan.sheet is None and plan.video is None:
-        raise UsageError("nothing is to be made", "Give -o IMAGES, --sheet FILE.png or --video FILE.mp4.")
+    if plan.path is None and plan.binding is None and plan.sheet is None and plan.video is None:
+        raise UsageError("nothing is to be made", "Give -o IMAGES, --bind, --sheet FILE.png or --video FILE.mp4.")
+    if plan.binding:
+        plan.binding.check()
     for path, suffix in ((plan.path, ""), (plan.sheet, ".png"), (plan.video, ".mp4")):
         if path is None:
             continue
@@ -71,7 +77,7 @@ def run_render(plan: RenderPlan, output: Output) -> None:
 
     Raises:
         CreateError, InputOutputError: an output cannot be written.
-        UnavailableError: this machine cannot draw; or the command that announces states broke off.
+        UnavailableError: this machine cannot draw; or who brings states, or fetches pictures, is gone.
         DataError: a state is damaged.
         Stopped: a signal; what was rendered until then is kept.
     """
@@ -90,6 +96,7 @@ def run_render(plan: RenderPlan, output: Output) -> None:
         ):
             events.emit("ready", device=crew.device, workers=plan.workers)
             writer = outputs.enter_context(_writer(plan, crew, events)) if plan.path else None
+            sender = outputs.enter_context(_sender(plan, crew, events, output, signals)) if plan.binding else None
             film = outputs.enter_context(VideoWriter(plan.video, _FILM_FRAMES_PER_S)) if plan.video else None
             done = writer.committed if writer else 0
             first, started = done, time.monotonic()
@@ -98,6 +105,8 @@ def run_render(plan: RenderPlan, output: Output) -> None:
             for rows in _drawn(crew, tasks, signals):
                 if writer:
                     writer.append(rows)
+                if sender and not sender.send(done, rows, lambda: signals.stopped_by is not None):
+                    break
                 if film:
                     for pictures in rows["images"]:
                         film.add(_even(strip(pictures)))
@@ -106,6 +115,8 @@ def run_render(plan: RenderPlan, output: Output) -> None:
                 done += len(rows["images"])
                 rate = (done - first) * len(loaded.profile.cameras) / max(time.monotonic() - started, 1e-6)
                 progress.update({"states": done, "images/s": round(rate, 1)})
+            if signals.stopped_by is None:
+                plan.source.enough()
         if plan.path:
             output.made(plan.path)
         if plan.video:
@@ -130,10 +141,9 @@ def _drawn(crew: Crew, tasks: Iterator[dict[str, np.ndarray]], signals: Signals)
     return crew.draw(tasks, lambda: signals.stopped_by is not None)
 
 
-def _writer(plan: RenderPlan, crew: Crew, events: Events) -> ImagesWriter:
-    assert plan.path is not None
+def _metadata(plan: RenderPlan) -> ImagesMetadata:
     profile = plan.source.loaded.profile
-    metadata = ImagesMetadata(
+    return ImagesMetadata(
         profile=msgspec.to_builtins(profile),
         profile_digest=plan.source.loaded.digest,
         cameras=list(profile.cameras),
@@ -144,10 +154,25 @@ def _writer(plan: RenderPlan, crew: Crew, events: Events) -> ImagesWriter:
         positions=plan.source.positions,
     )
 
+
+def _sender(
+    plan: RenderPlan, crew: Crew, events: Events, output: Output, signals: Signals
+) -> contextlib.AbstractContextManager[RowSender]:
+    assert plan.binding is not None
+    metadata, wire = _metadata(plan), plan.source.loaded.profile.wire
+    columns = image_columns(metadata, crew.appearance)
+    return sending(
+        plan.binding, "images", metadata, columns, wire, events, output, lambda: signals.stopped_by is not None
+    )
+
+
+def _writer(plan: RenderPlan, crew: Crew, events: Events) -> ImagesWriter:
+    assert plan.path is not None
+
     def announce(start: int, stop: int) -> None:
         events.emit("rows", dataset=str(plan.path), start=start, stop=stop)
 
-    writer = ImagesWriter(plan.path, metadata, crew.appearance, announce)
+    writer = ImagesWriter(plan.path, _metadata(plan), crew.appearance, announce)
     if writer.committed:
         announce(0, writer.committed)
     return writer

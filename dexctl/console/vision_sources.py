@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from dexctl.console.announced import Announced, announced_rows
-from dexctl.errors import DataError, ProfileError, UsageError
-from dexctl.evaluate.pose_errors import check_images
+from dexctl.console.row_stream import Connecting, ReceivedRows, is_endpoint
+from dexctl.errors import DataError, DexctlError, ProfileError, UsageError
+from dexctl.evaluate.pose_errors import check_pictures
 from dexctl.profile.load import Loaded, load, resolved
 from dexctl.profile.schema import Profile
-from dexctl.store.images import Images
-from dexctl.vision.feed import in_portions, shuffled
+from dexctl.store.images import Images, ImagesMetadata, image_columns
+from dexctl.store.rows import Column
+from dexctl.vision.feed import CAMERA, READ, in_portions, shuffled
 from dexctl.vision.learner import Pictures
+from dexctl.vision.rendering.ahead import Ahead
 
 STDIN = "-"
 
@@ -29,6 +33,7 @@ class Wanted:
     images: tuple[str, ...]
     profile: str | None
     settings: tuple[str, ...]
+    connecting: Connecting = dataclasses.field(default_factory=Connecting)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,23 +49,37 @@ class Source:
     loaded: Loaded
     portions: Callable[[int], Iterator[Pictures]]
     live: bool
+    _senders: Sequence[ReceivedRows[ImagesMetadata]] = ()
+
+    def enough(self) -> None:
+        """Tells who sends that no more is wanted."""
+        for sender in self._senders:
+            sender.enough()
+
+    def close(self) -> None:
+        """Waits for nothing more."""
+        for sender in self._senders:
+            sender.close()
 
 
 def open_source(wanted: Wanted) -> Source:
     """Opens what was asked for; waits for the first rows where they are yet to come.
 
     Raises:
-        UsageError: '-' beside datasets, or stdin is a terminal.
+        UsageError: '-' or an endpoint beside datasets, or stdin is a terminal.
         MissingError, DataError, ProtocolError: a dataset is missing, damaged, or does not fit the profile.
         ProfileError: the profile trains no estimator.
-        UnavailableError: the renderer ended before it announced anything.
+        UnavailableError: the renderer ended before it announced anything, or cannot be reached.
+        RefusedError: not with these keys.
     """
     if STDIN in wanted.images:
         return _announced(wanted)
+    if any(map(is_endpoint, wanted.images)):
+        return _sent(wanted)
     datasets = [Images(Path(name)) for name in wanted.images]
-    loaded = _loaded(wanted, datasets[0])
+    loaded = _loaded(wanted, datasets[0].metadata, str(datasets[0].path))
     for images in datasets:
-        _check(images, loaded.profile)
+        check_pictures(images.metadata, str(images.path), loaded.profile)
         if not len(images):
             raise DataError(f"{images.path}: no row is whole yet", "Render some pictures into it, or learn from '-'.")
     return Source(loaded, lambda seed: shuffled(datasets, seed), live=False)
@@ -75,7 +94,7 @@ def _announced(wanted: Wanted) -> Source:
     first = next(rows, None)
     if first is None:
         raise DataError("stdin: no rows were announced", "Look at what the renderer says.")
-    loaded = _loaded(wanted, Images(first.dataset))
+    loaded = _loaded(wanted, Images(first.dataset).metadata, str(first.dataset))
     return Source(loaded, lambda seed: _as_they_come(itertools.chain([first], rows), loaded.profile), live=True)
 
 
@@ -84,7 +103,7 @@ def _as_they_come(rows: Iterator[Announced], profile: Profile) -> Iterator[Pictu
     for announced in rows:
         if announced.dataset not in opened:
             opened[announced.dataset] = Images(announced.dataset)
-            _check(opened[announced.dataset], profile)
+            check_pictures(opened[announced.dataset].metadata, str(announced.dataset), profile)
         images = opened[announced.dataset]
         if images.refresh() < announced.stop:
             raise DataError(
@@ -94,22 +113,66 @@ def _as_they_come(rows: Iterator[Announced], profile: Profile) -> Iterator[Pictu
         yield from in_portions(images, announced.start, announced.stop)
 
 
-def _loaded(wanted: Wanted, images: Images) -> Loaded:
+def _sent(wanted: Wanted) -> Source:
+    if not all(map(is_endpoint, wanted.images)):
+        raise UsageError("datasets and endpoints do not go together", "Give one kind of both.")
+    with contextlib.ExitStack() as opened:
+        senders: list[ReceivedRows[ImagesMetadata]] = []
+        for endpoint in wanted.images:
+            senders.append(ReceivedRows(endpoint, "images", _columns, ImagesMetadata, wanted.connecting))
+            opened.callback(senders[-1].close)
+        loaded = _loaded(wanted, senders[0].metadata, senders[0].endpoint)
+        for sender in senders:
+            check_pictures(sender.metadata, sender.endpoint, loaded.profile)
+        opened.pop_all()
+    return Source(loaded, lambda seed: _merged([_pictures(one) for one in senders]), live=True, _senders=senders)
+
+
+def _columns(about: ImagesMetadata) -> dict[str, Column]:
+    cameras = len(about.cameras)
+    shapes = dict(zip(CAMERA, ((cameras, 3), (cameras, 4), (cameras,)), strict=True))
+    return image_columns(about, {name: Column("float32", shape, "finite") for name, shape in shapes.items()})
+
+
+def _pictures(sender: ReceivedRows[ImagesMetadata]) -> Iterator[Pictures]:
+    for _, rows in sender.portions():
+        yield Pictures(*(rows[name] for name in READ))
+
+
+def _merged(sources: Sequence[Iterator[Pictures]]) -> Iterator[Pictures]:
+    """Portions of all sources as they come.
+
+    Raises:
+        DexctlError: of the first that failed, once the others have ended.
+    """
+    failure: DexctlError | None = None
+    with contextlib.ExitStack() as opened:
+        left = [opened.enter_context(Ahead(source, 1)) for source in sources]
+        while left:
+            found = False
+            for ahead in left:
+                try:
+                    pictures = ahead.take(wait=not found and ahead is left[-1])
+                except DexctlError as error:
+                    failure = failure or error
+                    continue
+                if pictures is not None:
+                    found = True
+                    yield pictures
+            left = [ahead for ahead in left if not ahead.over]
+    if failure is not None:
+        raise failure
+
+
+def _loaded(wanted: Wanted, about: ImagesMetadata, where: str) -> Loaded:
     if wanted.profile is not None:
         loaded = load(wanted.profile, wanted.settings)
     else:
         try:
-            profile = msgspec.convert(images.metadata.profile, Profile)
+            profile = msgspec.convert(about.profile, Profile)
         except msgspec.ValidationError as error:
-            raise DataError(
-                f"{images.path}: its profile does not fit this program: {error}", "Give --profile."
-            ) from error
-        loaded = resolved(profile, wanted.settings, str(images.path))
+            raise DataError(f"{where}: its profile does not fit this program: {error}", "Give --profile.") from error
+        loaded = resolved(profile, wanted.settings, where)
     if loaded.profile.vision is None:
         raise ProfileError(f"{loaded.name}: has no table [vision]", "Try --profile vision-small.")
     return loaded
-
-
-def _check(images: Images, profile: Profile) -> None:
-    assert profile.vision is not None
-    check_images(images, profile)

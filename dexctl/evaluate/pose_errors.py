@@ -15,7 +15,7 @@ import torch
 from dexctl import rotation
 from dexctl.errors import DataError, ProtocolError
 from dexctl.profile.schema import Profile
-from dexctl.store.images import LEARNED_FROM, Images
+from dexctl.store.images import LEARNED_FROM, Images, ImagesMetadata
 from dexctl.vision.estimator import Estimator
 
 _DEGREES = 180.0 / np.pi
@@ -68,29 +68,37 @@ def open_images(path: Path, estimator: Estimator) -> Images:
 
 
 def check_images(images: Images, profile: Profile) -> None:
+    """Checks that pictures are those that a profile's network is made for; see ``check_pictures``."""
+    check_pictures(images.metadata, str(images.path), profile)
+
+
+def check_pictures(about: ImagesMetadata, where: str, profile: Profile) -> None:
     """Checks that pictures are those that a profile's network is made for.
+
+    Args:
+        where: they come from, for people.
 
     Raises:
         DataError: their size is another; names dataset and array.
         ProtocolError: they were taken by other cameras.
     """
     assert profile.vision is not None
-    about, edge_px = images.metadata, profile.vision.image_px
+    edge_px = profile.vision.image_px
     if (about.height_px, about.width_px) != (edge_px, edge_px):
         raise DataError(
-            f"{images.path}: array images: pictures of {about.width_px} x {about.height_px} px, the network sees "
+            f"{where}: array images: pictures of {about.width_px} x {about.height_px} px, the network sees "
             f"{edge_px} x {edge_px}",
             _SAME_PROFILE,
         )
     if about.cameras != list(profile.cameras):
         raise ProtocolError(
-            f"{images.path}: cameras {', '.join(about.cameras)}, the network has {', '.join(profile.cameras)}",
+            f"{where}: cameras {', '.join(about.cameras)}, the network has {', '.join(profile.cameras)}",
             _SAME_PROFILE,
         )
     there, here = about.profile["cameras"], json.loads(msgspec.json.encode(profile.cameras))
     for name, camera in here.items():
         if camera != json.loads(json.dumps(there[name])):
-            raise ProtocolError(f"{images.path}: camera {name} stands or looks elsewhere", _SAME_PROFILE)
+            raise ProtocolError(f"{where}: camera {name} stands or looks elsewhere", _SAME_PROFILE)
 
 
 def measure(
