@@ -33,8 +33,10 @@ def test_rows_before_a_failure_are_told_and_then_the_failure(last):
 
 @pytest.mark.parametrize(
     "line",
-    [b"row 3\n", b"[]\n", b"{}\n", b'{"event": 3}\n', b"\xff\n"]
-    + lines({**ROWS, "start": -1}, {**ROWS, "stop": 1.5}, {**ROWS, "start": 9}, {**ROWS, "dataset": None}),
+    [
+        *(b"row 3\n", b"[]\n", b"{}\n", b'{"event": 3}\n', b"\xff\n"),
+        *lines({**ROWS, "start": -1}, {**ROWS, "stop": 1.5}, {**ROWS, "start": 9}, {**ROWS, "dataset": None}),
+    ],
 )
 def test_what_is_no_event_of_rows_is_refused_by_its_line(line):
     with pytest.raises(DataError, match="line 2"):

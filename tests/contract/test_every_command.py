@@ -28,7 +28,7 @@ MISSING = {
     "train-vision": "none.zarr -p vision-small",
     "evaluate": "--policy none",
     "deploy": "--robot tcp://127.0.0.1:1 --policy none",
-    "calibrate": "none.zarr",
+    "calibrate": "none.zarr -o fitted.toml",
     "inspect": "none",
 }
 # What reads no file of the user's but profiles, whose absence is 78.

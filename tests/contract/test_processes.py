@@ -95,9 +95,8 @@ def command_of(pid):
 @pytest.mark.slow
 def test_torchrun_starts_what_processes_starts_and_the_same_comes_of_it(start, shell, toy, tmp_path):
     ours = start(f"{toy} --processes 2 --run ours --sync --steps 512")
-    theirs = shell(
-        f"{TORCHRUN} --standalone --nproc-per-node 2 --no-python -- dexctl {toy} --run theirs --sync --steps 512 --quiet"
-    )
+    torchrun = f"{TORCHRUN} --standalone --nproc-per-node 2 --no-python --"
+    theirs = shell(f"{torchrun} dexctl {toy} --run theirs --sync --steps 512 --quiet")
     assert theirs.returncode == 0, theirs.stderr
     assert ours.end() == 0, ours.messages
     first, second = (newest(tmp_path / name) for name in ("ours", "theirs"))

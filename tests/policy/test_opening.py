@@ -1,5 +1,6 @@
 """From what a user names to a policy: a run, a checkpoint or a baseline, and a reason when it does not fit."""
 
+import msgspec
 import pytest
 import torch
 
@@ -44,7 +45,6 @@ def test_a_baseline_needs_a_profile(toy, name):
 @pytest.mark.parametrize(
     ("setting", "named"),
     [
-        ('hand.model="other-hand"', "hand.model = gymnasium-robotics, the profile has other-hand"),
         ("action.bins=5", "action.bins = 11, the profile has 5"),
         ('object.kind="sphere"', "object.kind = block, the profile has sphere"),
         ('task.angular_velocity="vector"', "task.angular_velocity = quaternion"),
@@ -55,6 +55,13 @@ def test_a_policy_of_another_body_is_refused_with_what_differs(saved, toy, setti
     with pytest.raises(ProtocolError, match=named) as refused:
         open_policy(path, toy("lstm", setting))
     assert refused.value.code == 76
+
+
+def test_a_policy_of_another_hand_is_refused_with_its_name(saved):
+    path, profile, _ = saved
+    other = msgspec.structs.replace(profile, hand=msgspec.structs.replace(profile.hand, model="other-hand"))
+    with pytest.raises(ProtocolError, match=r"hand\.model = gymnasium-robotics, the profile has other-hand"):
+        open_policy(path, other)
 
 
 def test_a_policy_of_the_same_body_acts_in_another_task(saved, toy):
