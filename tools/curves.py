@@ -21,12 +21,13 @@ def main(out: str, *runs: str) -> None:
     """Reads, thins out, writes, draws."""
     path = Path(f"{out}.json")
     if runs:
-        curves = {Path(run).name: _thinned(read_iterations(Path(run) / "events.jsonl")) for run in runs}
+        curves = {Path(run).name: thinned(read_iterations(Path(run) / "events.jsonl")) for run in runs}
         path.write_text(json.dumps(curves, indent=None, separators=(",", ":")) + "\n", encoding="utf-8")
     draw_curves(json.loads(path.read_text(encoding="utf-8")), Path(f"{out}.png"))
 
 
-def _thinned(rows: list[dict[str, float]]) -> list[dict[str, float]]:
+def thinned(rows: list[dict[str, float]]) -> list[dict[str, float]]:
+    """At most ``POINTS`` of the iterations, with what a curve shows."""
     stride = -(-len(rows) // POINTS)
     return [{key: _short(row[key]) for key in KEPT} for row in rows[::stride]]
 
