@@ -5,7 +5,7 @@ import torch
 from scipy import stats
 
 from dexctl.policy.actor import Actor
-from dexctl.policy.choosing import PolicyChooser, RandomChooser, ZeroChooser
+from dexctl.policy.choosing import PolicyChooser, RandomChooser, ZeroChooser, exact_widths
 
 ROWS, STEPS = 45, 6
 
@@ -33,6 +33,30 @@ def test_a_row_chooses_the_same_beside_any_others(toy, kind, rows):
         bins = few.choose(observations[t, rows], uniform[t, rows], some)
         assert torch.equal(all_bins[rows], bins)
     assert len(all_bins.unique(dim=0)) > ROWS // 2
+
+
+class RoundsByRows(Actor):
+    """One whose products come out otherwise below so many rows."""
+
+    fewest = 8
+
+    def logits(self, observations, state, fresh=None):
+        logits, state = super().logits(observations, state, fresh)
+        return logits + 1e-3 * (observations.shape[1] < self.fewest), state
+
+
+def test_few_rows_are_padded_to_no_width_that_rounds_otherwise(toy):
+    actor = RoundsByRows(toy("lstm"), 20, seed=3)
+    with torch.no_grad():
+        actor.head.weight.mul_(100.0)
+    assert set(exact_widths(actor)) <= {8, 16, 32}
+    observations, uniform = experience()
+    one, many = (PolicyChooser(actor, (), rows, greedy=False) for rows in (1, 32))
+    for t in range(STEPS):
+        together = many.choose(observations[t, :32], uniform[t, :32], torch.arange(32))
+        assert torch.equal(one.choose(observations[t, :1], uniform[t, :1], torch.arange(1)), together[:1])
+    actor.fewest = 32
+    assert exact_widths(actor) == (32,)
 
 
 def test_a_row_that_waits_keeps_its_memory_and_a_reset_one_starts_anew(toy):
