@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dexctl.commands.options import DryRun, Fresh, Json, ProfileName, Quiet, RunPath, Settings
+from dexctl.commands.options import DryRun, Fresh, Json, ProfileName, Quiet, RunPath, Settings, complete_policies
 
 Bind = Annotated[
     str, typer.Option(metavar="ENDPOINT", help="Where workers connect: tcp://HOST:PORT; port 0 takes a free one.")
@@ -34,8 +34,13 @@ def optimize(
         bool, typer.Option("--sync", help="Wait for every worker at every update: repeats exactly for the same seed.")
     ] = False,
     start_from: Annotated[
-        Path | None,
-        typer.Option("--from", metavar="PATH", help="Begin a new run with the networks of a run or checkpoint."),
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="PATH",
+            help="Begin a new run with the networks of a run, a checkpoint or a shipped policy.",
+            autocompletion=complete_policies,
+        ),
     ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write the figures for TensorBoard (an extra).")
@@ -71,7 +76,8 @@ def optimize(
     from dexctl.console.output import Output
     from dexctl.console.run_folder import RunFolder, check_run_folder
     from dexctl.console.training_plan import Plan, place
-    from dexctl.errors import MissingError, UsageError
+    from dexctl.errors import UsageError
+    from dexctl.policy.naming import locate
     from dexctl.profile.load import load
 
     mine = place(processes)
@@ -79,8 +85,7 @@ def optimize(
     count = loaded.profile.run.workers if workers is None else workers
     if sync and not count:
         raise UsageError("--sync waits for workers started here, and there are none", "Give --workers N.")
-    if start_from is not None and not start_from.exists():
-        raise MissingError(f"{start_from}: no such run or checkpoint", "Give --from one that is there.")
+    begin_with = None if start_from is None else locate(start_from)
     keys = None
     options: tuple[str, ...] = ()
     if key is not None:
@@ -102,7 +107,7 @@ def optimize(
         keys=keys,
         insecure=insecure,
         endpoint_file=endpoint_file,
-        start_from=start_from,
+        start_from=begin_with,
         seconds=None if minutes is None else 60.0 * minutes,
         steps=steps or loaded.profile.run.steps or None,
         tensorboard=tensorboard,
