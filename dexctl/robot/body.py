@@ -38,7 +38,8 @@ class Body:
         # Views of MuJoCo's own memory: asking for one takes as long as writing to it.
         self._ctrl, self._length, self._force = self.data.ctrl, self.data.actuator_length, self.data.actuator_force
         self._qpos, self._qvel, self._sites = self.data.qpos, self.data.qvel, self.data.site_xpos
-        self._warnings = self.data.warning
+        self._warnings = self.data.warning.number
+        self._calm = self._warnings.tolist()
         self.timestep_s = float(model.opt.timestep)
         self.reads = _actuator_matrix(self.scene)
         self.failed = False
@@ -46,12 +47,10 @@ class Body:
         self._exact = gap.is_exact(member)
         self._bias = self.reads @ member.joint_bias_rad
         self._slack, self._no_slack = member.slack_rad, -member.slack_rad
-        self._error = np.zeros(model.nu)
-        self._dead = np.zeros(model.nu)
+        self._aim, self._dead = np.zeros(model.nu), np.zeros(model.nu)
         self._low, self._high = model.actuator_ctrlrange[:, 0].copy(), model.actuator_ctrlrange[:, 1].copy()
-        self._site_count = len(self.scene.fingertip_sites)
         self.rows = round(_MEMORY_S / self.timestep_s) + 2
-        self.history = History(self.rows, len(self.scene.joint_qpos), model.nu, self._site_count)
+        self.history = History(self.rows, self.scene)
         joints = self.scene.joint_qpos
         ranges = model.jnt_range[self.scene.joint_ids]
         open_hand = model.qpos0[joints].clip(ranges[:, 0], ranges[:, 1])
@@ -84,17 +83,16 @@ class Body:
             self._ctrl[:] = target_rad
         else:
             # The motor pulls only once its tendon is taut, and knows its angle through a biased sensor.
-            error, dead = self._error, self._dead
-            np.subtract(target_rad, self._length, out=error)
-            error -= self._bias
-            np.minimum(error, self._slack, out=dead)
+            aim, dead = self._aim, self._dead
+            np.subtract(target_rad, self._bias, out=aim)
+            np.subtract(aim, self._length, out=dead)
+            np.minimum(dead, self._slack, out=dead)
             np.maximum(dead, self._no_slack, out=dead)
-            error -= dead
-            np.add(self._length, error, out=self._ctrl)
+            np.subtract(aim, dead, out=self._ctrl)
         mujoco.mj_step2(self._model, self.data)
         mujoco.mj_step1(self._model, self.data)
-        # As an array: one by one, the warnings cost more than the physics.
-        self.failed = self.failed or bool(self._warnings.number.any())
+        # As a list: an array's any() takes a tenth of the physics' time.
+        self.failed = self.failed or self._warnings.tolist() != self._calm
         self._record((self.steps + 1) % self.rows)
         # Only now: another thread reads the row that this names.
         self.steps += 1
@@ -108,31 +106,51 @@ class Body:
         return np.clip(self.sensed_lengths() + change_rad, self._low, self._high)
 
     def _record(self, row: int) -> None:
-        scene, history = self.scene, self.history
-        history.angles[row] = self._qpos[scene.joint_qpos]
-        history.velocities[row] = self._qvel[scene.joint_dof]
-        history.lengths[row] = self._length
-        history.torques[row] = self._force
-        history.markers[row] = self._sites[scene.fingertip_sites]
-        at, dof = scene.object_qpos, scene.object_dof
-        history.object_pose[row] = self._qpos[at : at + 7]
-        history.object_velocity[row] = self._qvel[dof : dof + 6]
+        history = self.history
+        history.qpos[row], history.qvel[row] = self._qpos, self._qvel
+        history.lengths[row], history.torques[row] = self._length, self._force
+        history.sites[row] = self._sites
 
 
 class History:
     """What happened in the last moments, one row for each step of physics, the oldest overwritten.
 
-    One thread writes; others may read, since a row is overwritten long after it was the newest.
+    One thread writes; others may read, since a row is overwritten long after it was the newest. Rows are kept as
+    MuJoCo has them, and what is asked for is picked out when it is: there are forty steps to one question.
+
+    Attributes:
+        qpos, qvel, sites: (R, Q), (R, V) and (R, S, 3); lengths, torques: (R, A) of the motors.
     """
 
-    def __init__(self, rows: int, joints: int, actuators: int, markers: int) -> None:
-        self.angles = np.zeros((rows, joints))
-        self.velocities = np.zeros((rows, joints))
-        self.lengths = np.zeros((rows, actuators))
-        self.torques = np.zeros((rows, actuators))
-        self.markers = np.zeros((rows, markers, 3))
-        self.object_pose = np.zeros((rows, 7))
-        self.object_velocity = np.zeros((rows, 6))
+    def __init__(self, rows: int, scene: Scene) -> None:
+        """Args: rows: R."""
+        model = scene.model
+        self._scene = scene
+        self.qpos, self.qvel = np.zeros((rows, model.nq)), np.zeros((rows, model.nv))
+        self.lengths, self.torques = np.zeros((rows, model.nu)), np.zeros((rows, model.nu))
+        self.sites = np.zeros((rows, model.nsite, 3))
+
+    def angles(self, row: int) -> np.ndarray:
+        """(J,) rad, of the joints."""
+        return self.qpos[row, self._scene.joint_qpos]
+
+    def velocities(self, row: int) -> np.ndarray:
+        """(J,) rad/s, of the joints."""
+        return self.qvel[row, self._scene.joint_dof]
+
+    def markers(self, row: int) -> np.ndarray:
+        """(5, 3) m, of the fingertips."""
+        return self.sites[row, self._scene.fingertip_sites]
+
+    def object_pose(self, row: int) -> np.ndarray:
+        """(7,) position, m, and wxyz."""
+        at = self._scene.object_qpos
+        return self.qpos[row, at : at + 7].copy()
+
+    def object_velocity(self, row: int) -> np.ndarray:
+        """(6,) as MuJoCo keeps a free body's: linear in the world's frame, angular in its own."""
+        dof = self._scene.object_dof
+        return self.qvel[row, dof : dof + 6].copy()
 
 
 def _actuator_matrix(scene: Scene) -> np.ndarray:

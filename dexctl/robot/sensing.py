@@ -44,7 +44,7 @@ class Sensing:
         markers = len(body.scene.fingertip_sites)
         self._hidden_until_s = np.zeros(markers)
         self._drawn_to_s = 0.0
-        self._held = body.history.markers[0].copy()
+        self._held = body.history.markers(0)
         self._seen_s = np.zeros(markers)
 
     def read(self, time_s: float) -> dict[str, np.ndarray]:
@@ -57,11 +57,12 @@ class Sensing:
         history, newest = body.history, body.steps
         joint, capture = self._row(newest, self._joint_lag), self._row(newest, self._capture_lag)
         noise = member.joint_noise_rad
-        angles = history.angles[joint] + member.joint_bias_rad
+        angles = history.angles(joint) + member.joint_bias_rad
         if noise:
             angles = angles + rng.normal(0.0, noise, len(angles))
-        markers, age_s = self._markers(history.markers[capture], time_s)
-        position, orientation = history.object_pose[capture, :3].copy(), history.object_pose[capture, 3:].copy()
+        markers, age_s = self._markers(history.markers(capture), time_s)
+        pose = history.object_pose(capture)
+        position, orientation = pose[:3], pose[3:]
         position, orientation = self._object(position, orientation)
         linear, angular = self._object_velocity(newest, capture)
         return {
@@ -110,20 +111,21 @@ class Sensing:
     def _joint_velocities(self, newest: int, row: int, noise: float) -> np.ndarray:
         history = self._body.history
         if not self._window:
-            return history.velocities[row].copy()
+            return history.velocities(row)
         window_s = self._window * self._body.timestep_s
-        before = history.angles[self._row(newest, self._joint_lag + self._window)]
+        before = history.angles(self._row(newest, self._joint_lag + self._window))
         # Two noisy measurements make one difference.
         wrong = self._rng.normal(0.0, noise * np.sqrt(2.0), len(before))
-        return (history.angles[row] - before + wrong) / window_s
+        return (history.angles(row) - before + wrong) / window_s
 
     def _object_velocity(self, newest: int, row: int) -> tuple[np.ndarray, np.ndarray]:
         history, member = self._body.history, self._member
         if not self._window:
-            return history.object_velocity[row, :3].copy(), history.object_velocity[row, 3:].copy()
+            velocity = history.object_velocity(row)
+            return velocity[:3], velocity[3:]
         window_s = self._window * self._body.timestep_s
-        before = history.object_pose[self._row(newest, self._capture_lag + self._window)]
-        now = history.object_pose[row]
+        before = history.object_pose(self._row(newest, self._capture_lag + self._window))
+        now = history.object_pose(row)
         linear = now[:3] - before[:3] + self._rng.normal(0.0, member.object_noise_m * np.sqrt(2.0), 3)
         turn = np.empty(3)
         mujoco.mju_subQuat(turn, now[3:], before[3:])

@@ -40,8 +40,8 @@ def test_history_goes_back_and_its_newest_row_is_now(twin):
     for _ in range(10):
         body.step(None)
     newest = body.steps % body.rows
-    assert np.array_equal(body.history.angles[newest], body.data.qpos[body.scene.joint_qpos])
-    assert not np.array_equal(body.history.angles[newest], body.history.angles[newest - 5])
+    assert np.array_equal(body.history.angles(newest), body.data.qpos[body.scene.joint_qpos])
+    assert not np.array_equal(body.history.angles(newest), body.history.angles(newest - 5))
 
 
 def test_a_coupled_motor_turns_by_the_sum_of_its_joints(same):
