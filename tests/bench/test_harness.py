@@ -30,8 +30,9 @@ def test_json_is_one_document_with_what_a_comparison_needs(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["bench", "--json", "--runs", "7"])
     harness.bench("bench", [lambda: {"a": 3.0}, lambda: {"b": 2.0}], {"a_over_b": ("a", "b")})
     document = json.loads(capsys.readouterr().out)
-    assert document.keys() == {"name", "ratios", "runs", "machine", "versions", "date"}
+    assert document.keys() == {"name", "ratios", "parts", "runs", "machine", "versions", "date"}
     assert document["ratios"] == {"a_over_b": 1.5}
+    assert document["parts"] == {"a_over_b": ["a", "b"]}
     assert len(document["runs"]) == 7
     assert document["machine"]["cores"] >= 1
 
@@ -49,3 +50,11 @@ def test_fewer_than_five_runs_are_refused(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         harness.bench("bench", [lambda: {"a": 3.0}], {})
     assert "--runs" in capsys.readouterr().err
+
+
+def test_a_toy_is_one_run_and_nothing_before_it(monkeypatch, capsys):
+    called = []
+    monkeypatch.setattr(sys, "argv", ["bench", "--json", "--toy"])
+    harness.bench("bench", [lambda: called.append(1) or {"a": 3.0}], {})
+    assert called == [1]
+    assert json.loads(capsys.readouterr().out)["runs"] == [{"a": 3.0}]

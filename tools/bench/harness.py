@@ -15,6 +15,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from dexctl.console.machine import usable_cores
 from dexctl.console.output import Output, Table
@@ -52,6 +53,16 @@ def describe_machine() -> dict[str, str | int | float]:
     }
 
 
+def describe_versions() -> dict[str, str]:
+    """What was measured and what it stands on."""
+    return {package: metadata.version(package) for package in PACKAGES}
+
+
+def describe_date() -> str:
+    """Now, in UTC."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
 def bench(name: str, cases: Sequence[Case], ratios: Mapping[str, tuple[str, str]], num_warm_ups: int = 1) -> None:
     """Parses the command line, measures, and prints a table, or one document with ``--json``.
 
@@ -64,23 +75,28 @@ def bench(name: str, cases: Sequence[Case], ratios: Mapping[str, tuple[str, str]
     parser = argparse.ArgumentParser(prog=name, description=cases[0].__globals__.get("__doc__"))
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--runs", type=int, default=LEAST_RUNS, help=f"how often, at least {LEAST_RUNS}")
+    parser.add_argument("--toy", action="store_true", help="one run, unwarmed: shows that it works, measures nothing")
     arguments = parser.parse_args()
     if arguments.runs < LEAST_RUNS:
         parser.error(f"--runs: a median of fewer than {LEAST_RUNS} says little")
     machine = describe_machine()
-    runs = measure(cases, arguments.runs, num_warm_ups)
+    runs = measure(cases, 1, 0) if arguments.toy else measure(cases, arguments.runs, num_warm_ups)
     document = {
         "name": name,
         "ratios": {ratio: median_ratio(runs, *pair) for ratio, pair in ratios.items()},
+        "parts": ratios,
         "runs": runs,
         "machine": machine,
-        "versions": {package: metadata.version(package) for package in PACKAGES},
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": describe_versions(),
+        "date": describe_date(),
     }
-    Output(json=arguments.json).show(document, *_tables(document["ratios"], runs, machine))
+    tables = [*tables_of(document), Table((), list(machine.items()))]
+    Output(json=arguments.json).show(document, *tables)
 
 
-def _tables(ratios: Mapping[str, float], runs: Sequence[Run], machine: Mapping[str, str | int | float]) -> list[Table]:
+def tables_of(document: Mapping[str, Any]) -> list[Table]:
+    """A bench's document for people: what was measured, and the ratios."""
+    runs = document["runs"]
     measured = [[run[name] for run in runs] for name in runs[0]]
     rows = [
         (name, statistics.median(values), min(values), max(values))
@@ -88,8 +104,7 @@ def _tables(ratios: Mapping[str, float], runs: Sequence[Run], machine: Mapping[s
     ]
     return [
         Table(("measure", "median", "least", "most"), rows, f"{len(runs)} runs"),
-        Table(("ratio", "median"), list(ratios.items())),
-        Table((), list(machine.items())),
+        Table(("ratio", "median"), list(document["ratios"].items())),
     ]
 
 
