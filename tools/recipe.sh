@@ -15,6 +15,12 @@ SCALE=2000000 TRIALS=100 ROBOT_TRIALS=10 RUNS=runs/paper
 begin() {
     title=$1
     shift
+    # The recipe's own header, then the options that all recipes have.
+    case ${1:-} in -h | --help)
+        sed -n '2,/^[^#]/{/^# shellcheck/d;s/^#\( \|$\)//p;}' "$0"
+        sed -n '3,/^[^#]/s/^#\( \|$\)//p' "$(dirname "$0")/recipe.sh"
+        exit ;;
+    esac
     while [ $# -gt 0 ]; do
         case $# in 1) tell "$1: give a value"; exit 64 ;; esac
         case $1 in
@@ -60,9 +66,9 @@ on_twin() {
     dexctl simulate --serve tcp://127.0.0.1:0 --profile robot/twin --rate max \
         --endpoint-file "$RUNS/twin.endpoint" --quiet >"$RUNS/twin.log" &
     robot=$!
-    trap 'kill "$robot" 2>/dev/null' EXIT
+    trap 'kill "$robot" 2>/dev/null || true' EXIT
     until [ -s "$RUNS/twin.endpoint" ]; do
-        kill -0 "$robot" || { tell "the twin did not start, see $RUNS/twin.log"; exit 69; }
+        kill -0 "$robot" 2>/dev/null || { tell "the twin did not start, see $RUNS/twin.log"; exit 69; }
         sleep 0.2
     done
     dexctl deploy --robot "$(cat "$RUNS/twin.endpoint")" --profile robot/twin --policy "$RUNS/$1" \
