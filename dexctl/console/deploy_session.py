@@ -83,7 +83,9 @@ def run_deploy(plan: DeployPlan, output: Output, dry_run: bool) -> None:
     with (
         Signals() as signals,
         open_robot(
-            plan.address, plan.robot_profile, profile, plan.keys, plan.connect_s, wakeup_fd=signals.fileno()
+            *(plan.address, plan.robot_profile, profile, plan.keys, plan.connect_s),
+            wakeup_fd=signals.fileno(),
+            sees=plan.images or plan.estimator is not None,
         ) as robot,
     ):
         features = robot.features
@@ -208,7 +210,16 @@ def _check(plan: DeployPlan, features: Features) -> None:
             "Take a policy that was trained for this hand.",
         )
     if plan.vision and not features.cameras:
-        raise ProtocolError(f"{features.name} has no cameras", "Leave --vision away.")
+        raise ProtocolError(
+            f"{features.name} has no cameras",
+            "Serve it with --cameras, name them in [robot.cameras] of its profile, or leave --vision away.",
+        )
+    if plan.estimator and plan.estimator.cameras != features.cameras:
+        raise ProtocolError(
+            f"the estimator looks through {', '.join(plan.estimator.cameras)}, {features.name} has the cameras "
+            f"{', '.join(features.cameras)}",
+            "Give the cameras the names and the order of those that it was trained with.",
+        )
     if plan.estimator and plan.estimator.image_px != features.image_px:
         raise ProtocolError(
             f"the estimator sees {plan.estimator.image_px} px, the cameras of {features.name} give {features.image_px}",

@@ -26,13 +26,14 @@ class Reading:
         mode: what it does: ``idle``, ``moving``, ``holding``, ``relaxed``.
         values: float64 arrays by quantity, see ``QUANTITIES``: those of the features, all finite. What is
             hidden keeps its last value and grows in age.
-        images: (H, W, 3) uint8 by camera, when they were asked for.
+        images: (H, W, 3) uint8 by camera, when they were asked for; image_age_s: of the oldest of them.
     """
 
     time_s: float
     mode: Mode
     values: Mapping[str, np.ndarray]
     images: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    image_age_s: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)

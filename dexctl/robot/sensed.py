@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -39,9 +40,10 @@ class PoseEstimator(Protocol):
     """Tells the object's pose from pictures.
 
     Attributes:
-        image_px: edge of each.
+        cameras: that take them, in their order; image_px: edge of each.
     """
 
+    cameras: tuple[str, ...]
     image_px: int
 
     def estimate(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -108,7 +110,6 @@ def with_estimate(reading: Reading, cameras: Sequence[str], estimator: PoseEstim
     seen: Mapping[str, np.ndarray] = {
         "object_position": np.asarray(positions[0], np.float64),
         "object_orientation": np.asarray(orientations[0], np.float64),
-        # Pictures are as old as the question for them.
-        "object_age": np.zeros(1),
+        "object_age": np.array([reading.image_age_s]),
     }
-    return Reading(reading.time_s, reading.mode, {**reading.values, **seen}, reading.images)
+    return dataclasses.replace(reading, values={**reading.values, **seen})

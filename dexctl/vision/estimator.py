@@ -19,14 +19,14 @@ class Estimator:
     """The object's pose from pictures.
 
     Attributes:
-        profile: that it was trained with; its cameras, in their order, take the pictures.
-        image_px: edge of each.
+        profile: that it was trained with.
+        cameras: that take the pictures, in their order; image_px: edge of each.
     """
 
     def __init__(self, profile: schema.Profile, network: PoseNetwork) -> None:
         assert profile.vision is not None
         self.profile = profile
-        self.image_px = profile.vision.image_px
+        self.cameras, self.image_px = tuple(profile.cameras), profile.vision.image_px
         self._normalize = profile.vision.training.normalize
         self._network = network
 

@@ -49,6 +49,7 @@ TABLES = {
     "[robot.safety]": schema.Safety,
     "[robot.gap]": schema.Gap,
     "[robot.sensors]": schema.Sensors,
+    "[robot.cameras.NAME]": schema.RobotCamera,
     "[robot.ros]": schema.Ros,
     "[render]": schema.Render,
     "[vision]": schema.Vision,

@@ -25,7 +25,7 @@ from dexctl.profile.schema.randomize import (
     Timing,
 )
 from dexctl.profile.schema.render import Render
-from dexctl.profile.schema.robot import Gap, Robot, Ros, Safety, Sensors
+from dexctl.profile.schema.robot import Gap, Robot, RobotCamera, Ros, Safety, Sensors
 from dexctl.profile.schema.scene import Actuator, Camera, Hand, HandNames, Joint, Marker, Object, Physics
 from dexctl.profile.schema.task import Action, Reward, Task
 from dexctl.profile.schema.vision import Vision, VisionNetwork, VisionTraining
@@ -64,6 +64,7 @@ __all__ = [
     "Render",
     "Reward",
     "Robot",
+    "RobotCamera",
     "Rollout",
     "Ros",
     "Run",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from dexctl.profile.schema.kinds import Fraction, NonNegative, Positive, PositiveCount, Range, Table
 
 
@@ -102,6 +104,18 @@ class Ros(Table, frozen=True, kw_only=True):
     object_pose: str
 
 
+class RobotCamera(Table, frozen=True, kw_only=True):
+    """A camera that looks at the robot and is read by the controller's own machine.
+
+    Attributes:
+        driver: ``basler`` by pypylon; ``video`` by OpenCV: a V4L device, an RTSP or HTTP stream.
+        source: a Basler camera's serial number or its user's name for it; number of a device, or an address.
+    """
+
+    driver: Literal["basler", "video"]
+    source: str
+
+
 class Robot(Table, frozen=True, kw_only=True):
     """A robot; a profile without this table serves none.
 
@@ -112,6 +126,8 @@ class Robot(Table, frozen=True, kw_only=True):
         command_age_s: a command that answers an older reading is not executed.
         velocity_limit_rad_s: of every joint.
         image_px: edge of its cameras' pictures.
+        cameras: that the controller's machine reads, by name, in the order of the estimator's; empty where the
+            robot gives the pictures.
         ros: topics; a robot without this table is not reached through rosbridge.
     """
 
@@ -125,4 +141,5 @@ class Robot(Table, frozen=True, kw_only=True):
     safety: Safety
     gap: Gap
     sensors: Sensors
+    cameras: dict[str, RobotCamera] = msgspec.field(default_factory=dict)
     ros: Ros | None = None
