@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from dexctl import randomness
+from dexctl.errors import DataError
 from dexctl.policy import distribution
 from dexctl.policy.actor import Actor
 from dexctl.policy.network import State
@@ -66,7 +67,11 @@ class PolicyChooser:
 
     @torch.inference_mode()
     def choose(self, observations: Tensor, uniform: Tensor, ids: Tensor) -> Tensor:
-        """Bins (n, A) for observations (n, D) of rows ``ids``; see ``Chooser.choose``."""
+        """Bins (n, A) for observations (n, D) of rows ``ids``; see ``Chooser.choose``.
+
+        Raises:
+            DataError: the network gives a number that is not finite, which no bin stands for.
+        """
         chosen = []
         with _one_thread():
             for start in range(0, len(ids), _TILE):
@@ -79,6 +84,8 @@ class PolicyChooser:
         width = next(width for width in self._widths if width >= count)
         state: State = (_padded(self._hidden[ids], width), _padded(self._cell[ids], width))
         logits, (hidden, cell) = self._actor.logits(_padded(observations, width).unsqueeze(0), state)
+        if not bool(torch.isfinite(logits[0, :count]).all()):
+            raise DataError("the policy gives numbers that are not finite", "Take an earlier checkpoint.")
         self._hidden[ids], self._cell[ids] = hidden[:count], cell[:count]
         if self._greedy:
             return distribution.greedy(logits[0, :count])

@@ -4,6 +4,7 @@ import pytest
 import torch
 from scipy import stats
 
+from dexctl.errors import DataError
 from dexctl.policy.actor import Actor
 from dexctl.policy.choosing import PolicyChooser, RandomChooser, ZeroChooser, exact_widths
 
@@ -81,6 +82,16 @@ def test_a_policy_chooses_as_it_acts_in_training(toy):
     for t in range(STEPS):
         bins, _, state = actor.act(observations[t], state, uniform[t])
         assert torch.equal(policy.choose(observations[t], uniform[t], torch.arange(ROWS)), bins)
+
+
+@pytest.mark.parametrize("greedy", [False, True])
+def test_a_policy_that_gives_nan_chooses_nothing(toy, greedy):
+    observations, uniform = experience()
+    broken = chooser(toy, 3, greedy=greedy)
+    with torch.no_grad():
+        broken._actor.head.bias[7] = torch.nan
+    with pytest.raises(DataError, match="not finite"):
+        broken.choose(observations[0, :3], uniform[0, :3], torch.arange(3))
 
 
 def test_a_greedy_policy_draws_nothing(toy):
