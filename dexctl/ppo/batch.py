@@ -18,6 +18,7 @@ class Chunks:
         actor_observation: (M, L, D); critic_observation: (M, L, E).
         bins: (M, L, A) uint8; log_probability: (M, L, A); advantage, value_target: (M, L).
         fresh: (M, L) bool, an episode starts with the step.
+        version: (M,) of the policy that acted.
         hidden, cell: (M, H) the policy's memory at the chunk's start; critic_hidden, critic_cell: the critic's.
     """
 
@@ -28,6 +29,7 @@ class Chunks:
     advantage: Tensor
     value_target: Tensor
     fresh: Tensor
+    version: Tensor
     hidden: Tensor
     cell: Tensor
     critic_hidden: Tensor

@@ -22,11 +22,13 @@ class Appraised:
 
     Attributes:
         segment: arrays as ``rollout/segment.py`` names them.
+        version: of the policy that acted.
         value_TN: of the states acted in; final_value_N: of the state that the segment leaves.
         critic_hidden, critic_cell: (C, N, H) the critic's memory at the start of each chunk.
     """
 
     segment: Mapping[str, Tensor]
+    version: int
     value_TN: Tensor
     final_value_N: Tensor
     critic_hidden: Tensor
@@ -55,6 +57,7 @@ def chunks_of(one: Appraised, advantage_TN: Tensor, ppo: schema.PPO) -> Chunks:
         return by_chunk(steps, ppo.chunk_steps)
 
     segment = one.segment
+    hidden = segment["hidden"].flatten(0, 1)
     return Chunks(
         actor_observation=chunked(segment["actor_observation"]),
         critic_observation=chunked(segment["critic_observation"][:-1]),
@@ -63,7 +66,8 @@ def chunks_of(one: Appraised, advantage_TN: Tensor, ppo: schema.PPO) -> Chunks:
         advantage=chunked(advantage_TN),
         value_target=chunked(advantage_TN + one.value_TN),
         fresh=chunked(segment["fresh"]),
-        hidden=segment["hidden"].flatten(0, 1),
+        version=torch.full((len(hidden),), one.version),
+        hidden=hidden,
         cell=segment["cell"].flatten(0, 1),
         critic_hidden=one.critic_hidden.flatten(0, 1),
         critic_cell=one.critic_cell.flatten(0, 1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -51,10 +52,14 @@ class Gathered:
     Attributes:
         chunks: of this process; it may have none where others have some.
         seen: observations of actor and critic, for the statistics of their inputs.
+        staleness: transitions by how many updates the policy that acted is behind the one that learns.
+        dropped_steps: transitions that became too old to be among them.
     """
 
     chunks: list[Chunks]
     seen: list[tuple[Tensor, Tensor]]
+    staleness: Mapping[int, int]
+    dropped_steps: int
 
 
 class Learner:
@@ -78,9 +83,10 @@ class Learner:
         self._seed = seed
         self._bf16 = profile.ppo.autocast == "bf16" or (profile.ppo.autocast == "auto" and _has_bf16())
         self._stager = Stager(profile.ppo, self.critic, self.value_scale)
-        self._waiting: list[tuple[dict[str, Tensor], int]] = []
+        self._waiting: list[tuple[dict[str, Tensor], int, int]] = []
         self._chunks: list[Chunks] = []
         self._seen: list[tuple[Tensor, Tensor]] = []
+        self._dropped_steps = 0
 
     @property
     def learning_rate(self) -> float:
@@ -107,13 +113,17 @@ class Learner:
         """Whether segments wait for the scale that is not known yet."""
         return bool(self._waiting)
 
-    def add(self, segment: Mapping[str, np.ndarray], worker: int) -> None:
+    def add(self, segment: Mapping[str, np.ndarray], worker: int, version: int | None = None) -> None:
         """Takes one segment (``rollout/segment.py``) of one worker; segments of a worker come in order.
 
         Before the first, both networks know nothing of their inputs' scale: the very first segment
         only tells them that.
+
+        Args:
+            version: of the policy that acted; None for the newest.
         """
-        self._waiting.append(({name: _tensor(array) for name, array in segment.items()}, worker))
+        acted = self.version if version is None else version
+        self._waiting.append(({name: _tensor(array) for name, array in segment.items()}, worker, acted))
         if self.knows_scale:
             self._stage()
         elif self.peers.count == 1:
@@ -125,10 +135,10 @@ class Learner:
         if first is None:
             return
         mine = [self._waiting.pop(0)] if self.peers.rank == first else []
-        self._normalize([_seen(segment) for segment, _ in mine])
+        self._normalize([_seen(segment) for segment, _, _ in mine])
         self.settle()
-        for segment, worker in mine:
-            self._chunks += self._stager.stage(segment, worker)
+        for segment, worker, version in mine:
+            self._chunks += self._stager.stage(segment, worker, version)
         self._stage()
 
     def forget(self, worker: int) -> None:
@@ -137,10 +147,18 @@ class Learner:
         self._stager.forget(worker)
 
     def _stage(self) -> None:
-        for segment, worker in self._waiting:
+        for segment, worker, version in self._waiting:
             self._seen.append(_seen(segment))
-            self._chunks += self._stager.stage(segment, worker)
+            self._chunks += self._stager.stage(segment, worker, version)
         self._waiting = []
+        self._drop_old()
+
+    def _drop_old(self) -> None:
+        """Drops what is further behind than ``ppo.max_staleness``: chunks wait for their episodes, and for updates."""
+        oldest, before = self.version - self.profile.ppo.max_staleness, self.gathered_steps
+        # What lies here together came from one segment.
+        self._chunks = [chunks for chunks in self._chunks if int(chunks.version[0]) >= oldest]
+        self._dropped_steps += before - self.gathered_steps
 
     def update(self, stop: Callable[[], bool] = lambda: False) -> Update:
         """Learns from all that was gathered and raises ``version`` by one.
@@ -154,13 +172,17 @@ class Learner:
 
     def take(self) -> Gathered:
         """All that was gathered, for ``learn``; what comes from now on is for the update after it."""
-        gathered = Gathered(self._chunks, self._seen)
-        self._chunks, self._seen = [], []
+        staleness = Counter[int]()
+        for chunks in self._chunks:
+            staleness[self.version - int(chunks.version[0])] += chunks.num_steps
+        gathered = Gathered(self._chunks, self._seen, staleness, self._dropped_steps)
+        self._chunks, self._seen, self._dropped_steps = [], [], 0
         return gathered
 
     def settle(self) -> None:
         """From now on segments are staged with the critic as it is: after ``learn``, in the thread that adds."""
         self._stager.follow(self.critic, self.value_scale)
+        self._drop_old()
 
     def learn(self, gathered: Gathered, stop: Callable[[], bool] = lambda: False) -> Update:
         """Learns and raises ``version`` by one; segments may be added meanwhile, from another thread."""

@@ -36,9 +36,13 @@ class Stager:
         self._critic.load_state_dict(critic.state_dict())
         self._value_scale.load_state_dict(value_scale.state_dict())
 
-    def stage(self, segment: Mapping[str, Tensor], worker: int) -> list[Chunks]:
-        """The chunks that can be learned from now that a segment (``rollout/segment.py``) has come."""
-        appraised = self._appraise(segment, worker)
+    def stage(self, segment: Mapping[str, Tensor], worker: int, version: int) -> list[Chunks]:
+        """The chunks that can be learned from now that a segment (``rollout/segment.py``) has come.
+
+        Args:
+            version: of the policy that acted in it.
+        """
+        appraised = self._appraise(segment, worker, version)
         if self._ppo.whole_episodes:
             stream = self._streams.setdefault(worker, EpisodeStream(self._ppo))
             return [chunks for chunks in stream.add(appraised) if len(chunks)]
@@ -50,7 +54,7 @@ class Stager:
         self._streams.pop(worker, None)
 
     @torch.no_grad()
-    def _appraise(self, segment: Mapping[str, Tensor], worker: int) -> Appraised:
+    def _appraise(self, segment: Mapping[str, Tensor], worker: int, version: int) -> Appraised:
         """The value of every state of a segment, and the critic's memory at the start of each chunk."""
         chunk_steps = self._ppo.chunk_steps
         fresh_TN, end_TN = segment["fresh"], segment["end"]
@@ -66,6 +70,7 @@ class Stager:
         final, _ = self._critic(observation[-1:], state, end_TN[-1:] != End.RUNNING)
         return Appraised(
             segment=segment,
+            version=version,
             value_TN=self._value_scale.inverse(torch.cat(values)),
             final_value_N=self._value_scale.inverse(final[0, :, 0]),
             critic_hidden=torch.stack([hidden for hidden, _ in states]),

@@ -212,17 +212,20 @@ class Training:
             self._held.setdefault(segment.worker, deque()).append(segment)
         else:
             self.endpoint.acknowledge(segment)
-            self._window.dropped += 1
+            self._drop(segment)
 
     def _take(self, segment: Segment) -> None:
-        stale = self.learner.version - segment.header.version
-        if stale > self.learner.profile.ppo.max_staleness:
-            self._window.dropped += 1
-            self.learner.forget(segment.worker)
+        version = segment.header.version
+        if self.learner.version - version > self.learner.profile.ppo.max_staleness:
+            self._drop(segment)
         else:
-            self._window.take(stale, segment.header.report, segment.arrays)
-            self.learner.add(segment.arrays, segment.worker)
+            self._window.take(segment.header.report, segment.arrays)
+            self.learner.add(segment.arrays, segment.worker, version)
         self.endpoint.acknowledge(segment)
+
+    def _drop(self, segment: Segment) -> None:
+        self._window.dropped_steps += segment.arrays["reward"].size
+        self.learner.forget(segment.worker)
 
     def _has_all_held(self) -> bool:
         if self._sync_workers is None:
@@ -247,6 +250,8 @@ class Training:
 
     def _begin(self, stop: Callable[[], bool]) -> _Running:
         gathered, window = self.learner.take(), self._window
+        window.stale = dict(gathered.staleness)
+        window.dropped_steps += gathered.dropped_steps
         self._window = Window()
         return _Running(
             window, lambda: self.learner.learn(gathered, lambda: self._stopping or stop()), self.endpoint.wake

@@ -23,8 +23,8 @@ class Window(msgspec.Struct):
     """What one process took in for one update; it travels as JSON.
 
     Attributes:
-        stale: updates that each segment was behind.
-        dropped: segments that were too old.
+        stale: transitions by how many updates they were behind when they were learned from.
+        dropped_steps: transitions that were too old.
         waited_s, taken_s: spent waiting for experience, and staging it.
         reward: mean of each segment.
         reports: what the workers told, added up by name.
@@ -32,8 +32,8 @@ class Window(msgspec.Struct):
         workers: who lives.
     """
 
-    stale: list[int] = []
-    dropped: int = 0
+    stale: dict[int, int] = {}
+    dropped_steps: int = 0
     waited_s: float = 0.0
     taken_s: float = 0.0
     reward: list[float] = []
@@ -42,9 +42,8 @@ class Window(msgspec.Struct):
     ends: list[int] = []
     workers: list[WorkerView] = []
 
-    def take(self, stale: int, report: Mapping[str, float], arrays: Mapping[str, np.ndarray]) -> None:
-        """A segment that is learned from."""
-        self.stale.append(stale)
+    def take(self, report: Mapping[str, float], arrays: Mapping[str, np.ndarray]) -> None:
+        """A segment that is taken in."""
         self.reward.append(float(arrays["reward"].mean()))
         for name, value in report.items():
             self.reports[name] = self.reports.get(name, 0.0) + value
@@ -77,8 +76,9 @@ class Figures:
             self._ends.extend(window.ends)
             for name, value in window.reports.items():
                 totals[name] = totals.get(name, 0.0) + value
-        stale = [behind for window in windows for behind in window.stale]
-        counts = Counter(stale)
+        stale = Counter[int]()
+        for window in windows:
+            stale.update(window.stale)
         drops = sum(end == End.DROP for end in self._ends)
         total_s = totals.get("total_s", 0.0) or 1.0
         simulated_s = steps * self._control_period_s
@@ -90,10 +90,10 @@ class Figures:
             "goals": float(np.mean(self._goals)) if self._goals else None,
             "drop_share": drops / len(self._ends) if self._ends else None,
             "reward": float(np.mean([reward for window in windows for reward in window.reward])),
-            "staleness": float(np.mean(stale)),
+            "staleness": sum(behind * count for behind, count in stale.items()) / stale.total(),
             "staleness_max": max(stale),
-            "staleness_counts": [counts[behind] for behind in range(max(stale) + 1)],
-            "segments_dropped": sum(window.dropped for window in windows),
+            "staleness_counts": [stale[behind] for behind in range(max(stale) + 1)],
+            "steps_dropped": sum(window.dropped_steps for window in windows),
             "workers": sum(len(window.workers) for window in windows),
             "share": {
                 "waiting": sum(window.waited_s for window in windows) / len(windows) / elapsed_s,

@@ -60,7 +60,7 @@ def stream_of(seed, segments, ends=0.12):
             "cell": kept + 0.25,
         }
         following = value[(index + 1) * STEPS] if index + 1 < segments else final[index]
-        appraised.append(Appraised(segment, value[at], following, kept + 0.5, kept + 0.75))
+        appraised.append(Appraised(segment, 1, value[at], following, kept + 0.5, kept + 0.75))
     return appraised, end
 
 

@@ -219,6 +219,31 @@ def test_an_episode_that_was_cut_off_with_its_worker_is_not_sewn_to_another(toy,
     assert torch.equal(ours.advantage, theirs.advantage)
 
 
+def test_chunks_that_waited_for_their_episode_are_as_old_as_their_policy(toy, make_learner, made_up):
+    learner = make_learner(toy("lstm", "ppo.whole_episodes=true", "ppo.max_staleness=2"))
+    for version in (1, 2, 3):
+        learner.version = version
+        learner.add(made_up(learner.profile, version, ends=0.0), 0, version)
+    learner.version = 4
+    learner.add(made_up(learner.profile, 4, ends=1.0), 0, 4)
+    gathered = learner.take()
+    # Of 4 segments with 256 transitions each the first is 3 updates behind.
+    assert (dict(gathered.staleness), gathered.dropped_steps) == ({2: 256, 1: 256, 0: 256}, 256)
+    assert sum(chunks.num_steps for chunks in gathered.chunks) == 3 * 256
+
+
+def test_what_grows_too_old_during_an_update_is_dropped_after_it(toy, make_learner, made_up):
+    learner = make_learner(toy("lstm", "ppo.max_staleness=1"))
+    learner.add(made_up(learner.profile, 0), 0)
+    learner.update()
+    learner.add(made_up(learner.profile, 1), 0, learner.version - 1)
+    assert learner.gathered_steps == 256
+    learner.version += 1
+    learner.settle()
+    assert learner.gathered_steps == 0
+    assert learner.take().dropped_steps == 256
+
+
 def test_fewer_chunks_than_minibatches_are_as_many_minibatches(toy, make_learner, made_up):
     profile = toy("lstm", "ppo.whole_episodes=true", "ppo.minibatches=32", "ppo.batch_steps=512")
     learner = make_learner(profile)

@@ -99,7 +99,7 @@ def test_enough_experience_is_an_update_and_the_next_policy(open_training, made_
     assert version == training.learner.version == 2
     (told,) = of(events, "iteration")
     assert (told["version"], told["steps"], told["workers"]) == (2, 256, 1)
-    assert (told["staleness"], told["segments_dropped"], told["simulation_failures"]) == (0, 0, 2)
+    assert (told["staleness"], told["steps_dropped"], told["simulation_failures"]) == (0, 0, 2)
     assert told["share"]["worker_physics"] == pytest.approx(0.75)
     assert told["simulated_years"] == pytest.approx(256 * 0.08 / (365.25 * 24 * 3600))
     assert [fields["name"] for fields in of(events, "worker_joined")] == ["a"]
@@ -113,13 +113,13 @@ def test_experience_that_is_too_old_is_dropped_and_the_rest_says_how_old_it_is(o
         send(worker, 1, made_up(training.learner.profile, update))
         turn_until_told(training, events, "iteration", update)
     send(worker, 1, made_up(training.learner.profile, 3))
-    turn_until(training, lambda: training._window.dropped == 1)
+    turn_until(training, lambda: training._window.dropped_steps == 256)
     assert [told["staleness"] for told in of(events, "iteration")] == [0, 1]
-    # The worker goes on with the newest, and the next update tells of the one dropped.
+    # The worker goes on with the newest, and the next update tells what was dropped.
     worker.parameters(wait_for=3)
     send(worker, 3, made_up(training.learner.profile, 5))
     turn_until_told(training, events, "iteration", 3)
-    assert of(events, "iteration")[-1]["segments_dropped"] == 1
+    assert of(events, "iteration")[-1]["steps_dropped"] == 256
     assert training.learner.steps == 3 * 256
 
 
@@ -161,7 +161,7 @@ def test_a_synchronous_update_without_a_whole_episode_goes_on(open_training, mad
         send(worker, version, made_up(training.learner.profile, version, ends=float(version == 2)))
         turn_until_version(training, version + 1)
     (told,) = of(events, "iteration")
-    assert told["steps"] == 512
+    assert (told["steps"], told["staleness_counts"]) == (512, [256, 256])
 
 
 def test_what_a_lost_worker_had_sent_keeps_no_credit(open_training, made_up):
