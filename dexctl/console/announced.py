@@ -47,7 +47,7 @@ def announced_rows(lines: Iterable[bytes]) -> Iterator[Announced]:
 def _event(line: bytes, number: int) -> dict[str, Any]:
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         event = None
     if not isinstance(event, dict) or not isinstance(event.get("event"), str):
         raise DataError(f"stdin, line {number}: not an event", "Pipe 'dexctl render ... -o IMAGES' into this command.")

@@ -72,5 +72,5 @@ def _tail(descriptor: int) -> tuple[bytes, int]:
 def _seq(line: bytes) -> int:
     try:
         return int(json.loads(line)["seq"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return -1

@@ -118,7 +118,7 @@ class ReceivedRows(Generic[Metadata]):
         opened = self._receiver.opened
         try:
             about = msgspec.json.decode(opened.about, type=structure)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ProtocolError(
                 f"{self.endpoint}: what describes its rows cannot be read: {error}", "Give both sides one version."
             ) from None

@@ -35,7 +35,7 @@ def read_iterations(events: Path) -> list[dict[str, Any]]:
     for line in lines:
         try:
             event = json.loads(line)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(event, dict) and event.get("event") == "iteration":
             found.append(event)

@@ -29,7 +29,7 @@ def read_measurements(events: Path) -> list[dict[str, Any]]:
             continue
         try:
             event = json.loads(line)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(event, dict) and event.get("event") == "measurement":
             found.append(event)

@@ -104,7 +104,7 @@ def write(
         progress=progress,
     )
     text = msgspec.json.encode(header).decode()
-    write_whole(path, safetensors.torch.save(kept, {_HEADER: text, _CHECKSUM: _checksum(text, kept)}))
+    write_whole(path, safetensors.torch.save(kept, {_HEADER: text, _CHECKSUM: checksum(text, kept)}))
 
 
 def read(path: Path) -> Checkpoint:
@@ -119,17 +119,30 @@ def read(path: Path) -> Checkpoint:
     try:
         with safetensors.safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            tensors = {name: _plain(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise DataError(f"{path}: damaged, or not a checkpoint: {error}", _OLDER) from error
     header = _header(path, metadata.get(_HEADER, "null"), metadata.get(_CHECKSUM), tensors)
     return Checkpoint(path=path, header=header, tensors=tensors)
 
 
-def _header(path: Path, text: str, checksum: str | None, tensors: Mapping[str, Tensor]) -> Header:
+def _plain(tensor: Tensor) -> Tensor:
+    """The tensor, if NumPy has its type; no checkpoint of dexctl holds another.
+
+    Raises:
+        ValueError: it has not.
+    """
+    try:
+        tensor.numpy()
+    except TypeError as error:
+        raise ValueError(f"a tensor of {tensor.dtype}") from error
+    return tensor
+
+
+def _header(path: Path, text: str, promised: str | None, tensors: Mapping[str, Tensor]) -> Header:
     try:
         raw: Any = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: damaged: its header is no JSON: {error}", _OLDER) from error
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise DataError(f"{path}: a safetensors file, but no checkpoint of dexctl")
@@ -137,11 +150,12 @@ def _header(path: Path, text: str, checksum: str | None, tensors: Mapping[str, T
         raise ProtocolError(
             f"{path}: format {raw.get('format_version')}, this program reads {VERSION}", "Use the dexctl that wrote it."
         )
-    if checksum != _checksum(text, tensors):
+    if promised != checksum(text, tensors):
         raise DataError(f"{path}: damaged: its checksum does not fit its content", _OLDER)
     try:
         return msgspec.convert(raw, Header)
-    except msgspec.ValidationError as error:
+    # Texts that no UTF-8 can be made of, and numbers beyond a float, are no validation errors of msgspec's.
+    except (msgspec.ValidationError, ValueError, OverflowError) as error:
         raise ProtocolError(
             f"{path}: its header does not fit this program: {error}", "Use the dexctl that wrote it."
         ) from error
@@ -218,7 +232,8 @@ def load_into(module: nn.Module, checkpoint: Checkpoint, prefix: str) -> None:
     module.load_state_dict(checkpoint.module(prefix))
 
 
-def _checksum(header: str, tensors: Mapping[str, Tensor]) -> str:
+def checksum(header: str, tensors: Mapping[str, Tensor]) -> str:
+    """What stands in a file beside its header and tensors, so that a flipped bit in them is noticed."""
     digest = hashlib.blake2b(header.encode(), digest_size=16)
     for name in sorted(tensors):
         tensor = tensors[name]

@@ -149,7 +149,7 @@ def _parse(path: Path, origin: str) -> dict[str, Any]:
         return tomli.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ProfileError(f"{origin}: cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, tomli.TOMLDecodeError, RecursionError) as error:
         raise ProfileError(f"{origin}: is not TOML: {error}") from error
 
 
@@ -163,6 +163,8 @@ def _parents(inherits: object, origin: str) -> list[str]:
 def _find_parent(name: str, child: Path, origin: str) -> Path:
     """Looks beside the child first, then among the shipped profiles; never finds the child itself."""
     beside = child.parent / (name if name.endswith(".toml") else f"{name}.toml")
+    if not _can_be(beside):
+        raise ProfileError(f"{origin}: inherits: no file can have the name {name!r}")
     # A file named as a shipped profile may inherit the shipped one.
     hidden = beside.resolve() == child.resolve() and child.resolve() != shipped_files().get(name, child).resolve()
     if beside.is_file() and not hidden:
@@ -170,6 +172,15 @@ def _find_parent(name: str, child: Path, origin: str) -> Path:
     if name.endswith(".toml"):
         raise ProfileError(f"{origin}: inherits: there is no file '{beside}'")
     return _shipped(name, f"{origin}: inherits: '{name}'")
+
+
+def _can_be(path: Path) -> bool:
+    """Whether a file may have this path; not where it is too long or holds a zero byte."""
+    try:
+        path.resolve().exists()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _shipped(name: str, subject: str) -> Path:

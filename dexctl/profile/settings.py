@@ -50,7 +50,7 @@ def split_variable(text: str) -> list[str]:
 def _value(text: str, setting: str, origin: str) -> Any:
     try:
         document = tomli.loads(f"value = {text}")
-    except tomli.TOMLDecodeError as error:
+    except (tomli.TOMLDecodeError, RecursionError) as error:
         if text and _BARE_WORD.fullmatch(text):
             return text
         raise ProfileError(f"{origin} '{setting}': the value is not TOML: {error}") from error

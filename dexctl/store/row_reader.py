@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +11,26 @@ import zarr
 
 from dexctl.errors import DataError
 from dexctl.store.rows import Column, array_of, block_files, first_wrong, open_group
+
+# Three pictures of 4096 px take 144 MiB; a description that promises more is damaged.
+_LARGEST_BLOCK_BYTES = 1 << 30
+
+
+def _arrays_of(path: Path, group: zarr.Group) -> dict[str, zarr.Array]:
+    """Every array of a dataset by name, those of folders as ``folder/name``."""
+    try:
+        found = dict(group.arrays())
+        for folder, inner in group.groups():
+            found |= {f"{folder}/{name}": array for name, array in inner.arrays()}
+    # What describes an array may be damaged in as many ways as a dataset's own description.
+    except Exception as error:
+        raise DataError(f"{path}: its arrays cannot be opened ({error})", "Make it again.") from error
+    for name, array in found.items():
+        block = array.shards or array.chunks
+        largest = max(math.prod(block), math.prod(array.shape[1:])) * array.dtype.itemsize
+        if not array.shape or largest > _LARGEST_BLOCK_BYTES:
+            raise DataError(f"{path}: array {name} has shape {array.shape}, in blocks of {block}", "Make it again.")
+    return found
 
 
 class RowReader:
@@ -29,13 +50,11 @@ class RowReader:
 
         Raises:
             MissingError: there is none.
-            DataError: it is no such dataset, or an array is missing or of another shape.
+            DataError: it is no such dataset, or an array is missing, of another shape, or larger than any is.
         """
         self.path, self.kind = path, kind
         group, self.about, self._rows = open_group(path, kind)
-        found = dict(group.arrays()) | {
-            f"{folder}/{name}": array for folder, inner in group.groups() for name, array in inner.arrays()
-        }
+        found = _arrays_of(path, group)
         for name, column in columns.items():
             if name not in found:
                 raise DataError(f"{path}: array {name} is missing", "It is damaged, or no dataset of dexctl.")
@@ -71,7 +90,11 @@ class RowReader:
         """
         group, _, rows = open_group(self.path, self.kind)
         if rows != self._rows:
-            self._arrays = {name: array_of(group, name) for name in self._arrays}
+            try:
+                self._arrays = {name: array_of(group, name) for name in self._arrays}
+            # As in ``_arrays_of``.
+            except Exception as error:
+                raise DataError(f"{self.path}: its arrays cannot be opened ({error})", "Make it again.") from error
             self._rows = rows
         return self._rows
 

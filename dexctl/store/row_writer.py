@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ import zarr
 from zarr.codecs import ZstdCodec
 from zarr.core.array_spec import ArrayConfig
 
-from dexctl.errors import CreateError, DataError, InputOutputError
+from dexctl.errors import CreateError, DataError, InputOutputError, TemporaryError
 from dexctl.store.rows import (
     ATTRIBUTE,
     VERSION,
@@ -42,6 +43,8 @@ class RowWriter:
         committed: rows that are readable and safe.
     """
 
+    _lock: int | None = None
+
     def __init__(
         self,
         path: Path,
@@ -61,12 +64,20 @@ class RowWriter:
 
         Raises:
             CreateError: nothing can be made there, or something else is there already.
+            TemporaryError: another process writes it.
         """
         self._path, self._columns, self._block_rows, self._announce = path, columns, block_rows, announce
         self._kind, self._metadata = kind, metadata
         self._pending: list[Rows] = []
         self._num_pending = 0
-        group = self._begin() if not path.exists() else self._go_on()
+        if not path.exists():
+            self._begin()
+        self._lock = _only_writer(path)
+        try:
+            group = self._go_on()
+        except BaseException:
+            self._close()
+            raise
         # Otherwise a block of zeros would have no file, and look like one that was lost.
         always = ArrayConfig.from_dict({"write_empty_chunks": True})
         self._arrays = {name: array_of(group, name).with_config(always) for name in columns}
@@ -108,12 +119,23 @@ class RowWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not isinstance(error, InputOutputError):
-            self.flush()
-            self._trim()
+        try:
+            if not isinstance(error, InputOutputError):
+                self.flush()
+                self._trim()
+        finally:
+            self._close()
 
-    def _begin(self) -> zarr.Group:
-        self.committed = 0
+    def __del__(self) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        """Lets another write."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _begin(self) -> None:
         temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
         try:
             group = zarr.create_group(store=str(temporary), attributes={ATTRIBUTE: self._about(0)})
@@ -127,7 +149,8 @@ class RowWriter:
                     dtype=column.dtype,
                     chunks=(_chunk_rows(column, self._block_rows), *tail) if column.sharded else block,
                     shards=block if column.sharded else None,
-                    compressors=ZstdCodec(level=_ZSTD_LEVEL),
+                    # Without it a flipped bit would be read as other numbers.
+                    compressors=ZstdCodec(level=_ZSTD_LEVEL, checksum=True),
                     # All files of an array in one folder: fewer names to make safe.
                     chunk_key_encoding={"name": "default", "separator": "."},
                 )
@@ -136,7 +159,6 @@ class RowWriter:
         except OSError as error:
             shutil.rmtree(temporary, ignore_errors=True)
             raise CreateError(f"{self._path}: {error.strerror}", "Give a place that can be written to.") from error
-        return open_group(self._path, self._kind)[0]
 
     def _go_on(self) -> zarr.Group:
         try:
@@ -199,6 +221,27 @@ class RowWriter:
         document = json.loads(file.read_bytes())
         document["attributes"][ATTRIBUTE] = self._about(rows)
         write_whole(file, json.dumps(document).encode())
+
+
+def _only_writer(path: Path) -> int:
+    """A lock on a dataset's folder that lasts as long as its descriptor is open.
+
+    Raises:
+        CreateError: there is no folder.
+        TemporaryError: another process holds it.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise CreateError(f"{path}: there is something else already", "Give another place.") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if not isinstance(error, BlockingIOError):
+            raise CreateError(f"{path}: cannot be locked: {error.strerror}", "Give a place that can be.") from error
+        raise TemporaryError(f"{path}: another process writes it", "Wait for it, or give another place.") from None
+    return descriptor
 
 
 def _chunk_rows(column: Column, block_rows: int) -> int:

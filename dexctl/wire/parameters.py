@@ -119,7 +119,7 @@ def _index(block: memoryview) -> tuple[Index, int]:
         raise ValueError(f"parameters with an index of {length} bytes")
     try:
         index = msgspec.msgpack.decode(block[_LENGTH.size : _LENGTH.size + length], type=Index)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"parameters with an index that cannot be read: {error}") from None
     return index, _aligned(_LENGTH.size + length)
 

@@ -132,7 +132,7 @@ def rewritten(path, change):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     change(raw)
     text = json.dumps(raw)
-    metadata = {"dexctl": text, "checksum": checkpoint._checksum(text, tensors)}
+    metadata = {"dexctl": text, "checksum": checkpoint.checksum(text, tensors)}
     path.write_bytes(safetensors.torch.save(tensors, metadata))
 
 

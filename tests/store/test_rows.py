@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import zarr
 
-from dexctl.errors import CreateError, DataError, MissingError
+from dexctl.errors import CreateError, DataError, MissingError, TemporaryError
 from dexctl.store.images import LEARNED_FROM, Images, ImagesMetadata, ImagesWriter, block_rows
 from dexctl.store.rows import Column
 from dexctl.store.states import States
@@ -91,6 +91,16 @@ def test_other_metadata_is_refused(dataset):
         ImagesWriter(dataset, other, {"hue": Column("float32", (), "finite")})
 
 
+def test_a_second_writer_is_refused_until_the_first_is_gone(dataset):
+    layout = {"hue": Column("float32", (), "finite")}
+    with ImagesWriter(dataset, METADATA, layout) as writer:
+        with pytest.raises(TemporaryError, match="another process writes it"):
+            ImagesWriter(dataset, METADATA, layout)
+        writer.append(some_rows(2, 10))
+    write(dataset, some_rows(1, 12))
+    assert len(Images(dataset)) == 13
+
+
 def test_something_else_in_the_way_is_left_alone(tmp_path):
     path = tmp_path / "mine"
     path.mkdir()
@@ -141,6 +151,27 @@ def test_a_cut_or_lost_file_is_named_with_array_and_row(dataset):
     file.unlink()
     with pytest.raises(DataError, match="array images, row 2: its file is lost"):
         Images(dataset).read(2, 5)
+
+
+def test_a_flipped_bit_is_noticed_or_changes_nothing(dataset):
+    whole, rng, noticed, named, tried = Images(dataset).read(0, 10), np.random.default_rng(0), 0, 0, 0
+    for file in sorted(dataset.rglob("c.*")):
+        content = file.read_bytes()
+        for bit in rng.integers(0, 8 * len(content), 8):
+            broken = bytearray(content)
+            broken[bit // 8] ^= 1 << bit % 8
+            file.write_bytes(broken)
+            tried += 1
+            try:
+                read = Images(dataset).read(0, 10)
+            except DataError as error:
+                noticed += 1
+                named += f"array {file.parent.relative_to(dataset)}, row" in str(error)
+            else:
+                for name, values in whole.items():
+                    np.testing.assert_array_equal(read[name], values)
+        file.write_bytes(content)
+    assert named == noticed > 0.9 * tried > 40
 
 
 def test_a_missing_or_short_array_is_named(dataset):
