@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from dexctl.commands.options import DryRun, Fresh, Json, ProfileName, Quiet, RunPath, Settings, complete_policies
+from dexctl.commands.options import (
+    Backend,
+    DryRun,
+    Fresh,
+    Json,
+    ProfileName,
+    Quiet,
+    RunPath,
+    Settings,
+    complete_policies,
+    with_backend,
+)
 
 Bind = Annotated[
     str, typer.Option(metavar="ENDPOINT", help="Where workers connect: tcp://HOST:PORT; port 0 takes a free one.")
@@ -60,6 +71,7 @@ def optimize(
     ] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Bind off loopback without keys.")] = False,
     fresh: Fresh = False,
+    physics: Backend = None,
     settings: Settings = None,
     dry_run: DryRun = False,
     json: Json = False,
@@ -81,7 +93,7 @@ def optimize(
     from dexctl.profile.load import load
 
     mine = place(processes)
-    loaded = load(profile, settings or ())
+    loaded = load(profile, with_backend(settings, physics))
     count = loaded.profile.run.workers if workers is None else workers
     if sync and not count:
         raise UsageError("--sync waits for workers started here, and there are none", "Give --workers N.")
@@ -97,7 +109,13 @@ def optimize(
         keys = server_keys(key, allow)
         options = ("--key", str(worker_key), "--server-key", str(key.with_suffix(".key")))
     if dry_run:
-        check_run_folder(run, loaded)
+        from dexctl.policy import checkpoint
+        from dexctl.wire.endpoint import host_to_bind
+
+        check_run_folder(run, loaded, fresh)
+        host_to_bind(bind, keys, insecure)
+        if begin_with is not None:
+            checkpoint.check_networks(checkpoint.read(begin_with), loaded.profile, ("actor", "critic"))
         return
     plan = Plan(
         workers=count,

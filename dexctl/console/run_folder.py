@@ -25,7 +25,7 @@ class RunFolder:
 
     Attributes:
         path: the folder; with ``fresh`` perhaps another than was asked for.
-        resumed: whether an earlier process of this run left something.
+        resumed: whether an earlier process of this run left a checkpoint.
     """
 
     def __init__(self, path: Path, loaded: Loaded, fresh: bool = False) -> None:
@@ -47,12 +47,12 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             names = {entry.name for entry in self.path.iterdir()}
             if names and LOCK not in names:
-                raise CreateError(f"{path}: a folder of something else", "Give --run a new folder.")
+                raise _something_else(path)
             self._lock = _lock(self.path / LOCK)
         except OSError as error:
             raise CreateError(f"{path}: {error.strerror}", "Give --run a folder that can be written to.") from error
         try:
-            self.resumed = self.profile_path.exists()
+            self.resumed = _has_checkpoints(self.path)
             if self.resumed:
                 _check_same(self.profile_path, loaded)
             write_whole(self.profile_path, loaded.to_toml().encode())
@@ -94,7 +94,7 @@ class RunFolder:
         self.close()
 
 
-def check_run_folder(path: Path, loaded: Loaded) -> None:
+def check_run_folder(path: Path, loaded: Loaded, fresh: bool = False) -> None:
     """Tells what opening would refuse, and touches nothing: for a dry run.
 
     Raises:
@@ -102,15 +102,27 @@ def check_run_folder(path: Path, loaded: Loaded) -> None:
         ProfileError: the profile in it is another one.
         CreateError: it cannot be made or written to.
     """
+    if fresh:
+        path = _beside(path)
     if (path / LOCK).exists():
         descriptor = os.open(path / LOCK, os.O_RDONLY | os.O_CLOEXEC)
         _take(descriptor, path / LOCK)
         os.close(descriptor)
-    if (path / PROFILE).exists():
+    elif path.is_dir() and any(path.iterdir()):
+        raise _something_else(path)
+    if _has_checkpoints(path):
         _check_same(path / PROFILE, loaded)
     nearest = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         raise CreateError(f"{path}: {nearest} cannot be written to", "Give --run a folder that can be written to.")
+
+
+def _has_checkpoints(path: Path) -> bool:
+    return (path / CHECKPOINTS).is_dir() and any((path / CHECKPOINTS).iterdir())
+
+
+def _something_else(path: Path) -> CreateError:
+    return CreateError(f"{path}: a folder of something else", "Give --run a new folder.")
 
 
 def _beside(path: Path) -> Path:

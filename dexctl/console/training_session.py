@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -54,15 +55,25 @@ class Session:
         self._saved_version = self._learner.version
 
     def _restore(self) -> None:
+        damaged: list[Path] = []
         for path in reversed(checkpoint.listed(self._folder.path)):
             try:
                 saved = checkpoint.read(path)
             except DataError as error:
                 self._warnings.append(str(error))
+                damaged.append(path)
                 continue
             self._learner.restore(saved)
             self._seconds_before = saved.header.progress.seconds
+            for one in damaged:
+                # Out of the way of who asks for the newest, and still there.
+                one.rename(one.with_suffix(".damaged"))
             return
+        if damaged:
+            raise DataError(
+                f"{damaged[0].parent}: every checkpoint is damaged: {self._warnings[0]}",
+                "--fresh starts over beside this run; --from begins with another's networks.",
+            )
         # Also a run that was killed before its first checkpoint begins again where it began.
         if self._plan.start_from is not None:
             self._learner.begin_from(checkpoint.read(self._plan.start_from))

@@ -11,7 +11,7 @@ from typing import Self, TypedDict
 import numpy as np
 import zmq
 
-from dexctl.errors import CreateError, DexctlError, RefusedError
+from dexctl.errors import CreateError, DexctlError
 from dexctl.profile import schema
 from dexctl.robot import gap
 from dexctl.robot.body import Body
@@ -22,7 +22,7 @@ from dexctl.robot.sensing import SENSES, Sensing
 from dexctl.scene import names
 from dexctl.wire import robot_messages as say
 from dexctl.wire.connections import Connections
-from dexctl.wire.endpoint import host_of, is_loopback
+from dexctl.wire.endpoint import host_to_bind
 from dexctl.wire.gate import Gate
 from dexctl.wire.keys import ServerKeys
 from dexctl.wire.messages import Fault, decode, encode
@@ -93,6 +93,7 @@ class RobotServer:
             UsageError, RefusedError, CreateError: the address is no endpoint, needs keys, or is taken.
             ProfileError: the robot's physics and loop do not fit.
         """
+        host = host_to_bind(bind, keys, insecure)
         member = gap.draw(robot, seed)
         self.body = Body(profile, robot, member)
         self._low = LowLevel(self.body, robot)
@@ -107,20 +108,13 @@ class RobotServer:
         self._socket = self._context.socket(zmq.ROUTER)
         self._gate = Gate(self._context, keys) if keys else None
         self._connections = Connections(self._socket)
-        self.endpoint = self._bind(bind, keys, insecure)
+        self.endpoint = self._bind(bind, host)
         self._poller = zmq.Poller()
         for source in (self._socket, self._connections.monitor, *([self._gate.socket] if self._gate else [])):
             self._poller.register(source, zmq.POLLIN)
         self.loop = None if virtual else Loop(robot.loop_period_s, self._low.turn)
 
-    def _bind(self, bind: str, keys: ServerKeys | None, insecure: bool) -> str:
-        host = host_of(bind)
-        if keys is None and not insecure and not is_loopback(host):
-            self._close_sockets()
-            raise RefusedError(
-                f"{bind} can be reached from other machines, and there are no keys",
-                "Make keys with dexctl keygen and name them, or say --insecure.",
-            )
+    def _bind(self, bind: str, host: str) -> str:
         server = self._socket
         server.linger = 100
         server.ipv6 = ":" in host

@@ -6,7 +6,7 @@ import ipaddress
 import socket
 from urllib.parse import urlsplit
 
-from dexctl.errors import UsageError
+from dexctl.errors import RefusedError, UsageError
 
 
 def host_of(endpoint: str) -> str:
@@ -22,6 +22,26 @@ def host_of(endpoint: str) -> str:
         host = None
     if not host or endpoint.count("/") != 2:
         raise UsageError(f"{endpoint} is not tcp://HOST:PORT")
+    return host
+
+
+def host_to_bind(endpoint: str, keys: object | None, insecure: bool) -> str:
+    """Host of a TCP endpoint that may be bound: off loopback only with keys.
+
+    Args:
+        keys: of the server; None for none.
+        insecure: bind off loopback without keys all the same.
+
+    Raises:
+        UsageError: it is no TCP endpoint.
+        RefusedError: other machines would reach it, and there are no keys.
+    """
+    host = host_of(endpoint)
+    if keys is None and not insecure and not is_loopback(host):
+        raise RefusedError(
+            f"{endpoint} can be reached from other machines, and there are no keys",
+            "Make keys with dexctl keygen and name them, or say --insecure.",
+        )
     return host
 
 

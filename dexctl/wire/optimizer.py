@@ -12,11 +12,11 @@ from typing import Self
 import numpy as np
 import zmq
 
-from dexctl.errors import CreateError, RefusedError
+from dexctl.errors import CreateError
 from dexctl.profile import schema
 from dexctl.wire.arrivals import Arrival, Segment, Woken
 from dexctl.wire.connections import Connections
-from dexctl.wire.endpoint import host_of, is_loopback
+from dexctl.wire.endpoint import host_to_bind
 from dexctl.wire.gate import Gate
 from dexctl.wire.keys import ServerKeys
 from dexctl.wire.layout import Layout
@@ -62,12 +62,7 @@ class OptimizerEndpoint:
         insecure: bool = False,
         indices: range = range(1 << 30),
     ) -> None:
-        host = host_of(bind)
-        if keys is None and not insecure and not is_loopback(host):
-            raise RefusedError(
-                f"{bind} can be reached from other machines, and there are no keys",
-                "Make keys with dexctl keygen and name them, or say --insecure.",
-            )
+        host = host_to_bind(bind, keys, insecure)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(_io_threads())
         server = context.socket(zmq.ROUTER)
         server.linger = 0

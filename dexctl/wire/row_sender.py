@@ -15,12 +15,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import zmq
 
-from dexctl.errors import CreateError, RefusedError, UnavailableError
+from dexctl.errors import CreateError, UnavailableError
 from dexctl.wire import row_messages as say
 from dexctl.wire.arrivals import Complaints, Refused
 from dexctl.wire.connections import Connection, Connections
 from dexctl.wire.doorbell import Doorbell
-from dexctl.wire.endpoint import host_of, is_loopback
+from dexctl.wire.endpoint import host_to_bind
 from dexctl.wire.gate import Gate
 from dexctl.wire.keys import ServerKeys
 from dexctl.wire.messages import Fault, decode, encode
@@ -70,12 +70,7 @@ class RowSender:
         Raises:
             UsageError, RefusedError, CreateError: the address is no endpoint, needs keys, or is taken.
         """
-        host = host_of(bind)
-        if keys is None and not insecure and not is_loopback(host):
-            raise RefusedError(
-                f"{bind} can be reached from other machines, and there are no keys",
-                "Make keys with dexctl keygen and name them, or say --insecure.",
-            )
+        host = host_to_bind(bind, keys, insecure)
         self._opened, self._complain = opened, complain
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)

@@ -35,19 +35,31 @@ def test_the_same_profile_resumes(tmp_path, profile):
 
 
 def test_what_does_not_shape_learning_may_change(tmp_path, profile):
-    RunFolder(tmp_path / "a", profile).close()
+    with RunFolder(tmp_path / "a", profile) as folder:
+        (folder.checkpoints / "00001").mkdir()
     with RunFolder(tmp_path / "a", load("block", ["run.workers=7"], environment={})) as folder:
         assert folder.resumed
         assert load(str(folder.profile_path), environment={}).profile.run.workers == 7
 
 
 def test_another_profile_is_refused_with_the_keys_that_differ(tmp_path, profile):
-    RunFolder(tmp_path / "a", profile).close()
+    with RunFolder(tmp_path / "a", profile) as folder:
+        (folder.checkpoints / "00001").mkdir()
     other = load("block", ["ppo.discount=0.5", "reward.goal=77", "run.workers=9"], environment={})
     for refuse in (RunFolder, check_run_folder):
         with pytest.raises(ProfileError, match=r"differ in ppo\.discount, reward\.goal\n.*--fresh"):
             refuse(tmp_path / "a", other)
     RunFolder(tmp_path / "a", profile).close()
+    check_run_folder(tmp_path / "a", other, fresh=True)
+
+
+def test_a_run_that_never_came_to_a_checkpoint_may_get_another_profile(tmp_path, profile):
+    RunFolder(tmp_path / "a", profile).close()
+    other = load("block", ["ppo.discount=0.5"], environment={})
+    check_run_folder(tmp_path / "a", other)
+    with RunFolder(tmp_path / "a", other) as folder:
+        assert not folder.resumed
+        assert load(str(folder.profile_path), environment={}).digest == other.digest
 
 
 def test_fresh_starts_over_beside_and_touches_nothing(tmp_path, profile):
@@ -59,7 +71,7 @@ def test_fresh_starts_over_beside_and_touches_nothing(tmp_path, profile):
             assert not folder.resumed
     assert paths == ["a", "a-2", "a-3"]
     with RunFolder(tmp_path / "a", profile) as folder:
-        assert folder.resumed
+        assert folder.path.name == "a"
 
 
 def test_a_second_run_is_refused_until_the_first_is_gone(tmp_path, profile):
@@ -76,7 +88,7 @@ def test_a_second_run_is_refused_until_the_first_is_gone(tmp_path, profile):
         holder.kill()
         holder.wait()
     with RunFolder(tmp_path / "a", profile) as folder:
-        assert folder.resumed
+        assert folder.path.name == "a"
 
 
 @pytest.mark.parametrize("make", [RunFolder, check_run_folder])
