@@ -27,7 +27,7 @@ Bind = Annotated[
 
 def optimize(
     profile: ProfileName,
-    run: RunPath = Path("runs/block"),
+    run: RunPath = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Rollout workers to start here; by default the profile's run.workers.")
     ] = None,
@@ -94,6 +94,7 @@ def optimize(
 
     mine = place(processes)
     loaded = load(profile, with_backend(settings, physics))
+    run = run or Path("runs") / Path(loaded.name).stem
     count = loaded.profile.run.workers if workers is None else workers
     if sync and not count:
         raise UsageError("--sync waits for workers started here, and there are none", "Give --workers N.")

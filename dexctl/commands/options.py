@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -43,6 +43,11 @@ def complete_policies(incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)] + complete_runs(incomplete)
 
 
+def with_backend(settings: list[str] | None, physics: str | None) -> list[str]:
+    """The settings, with what ``--physics`` says among them."""
+    return [*(settings or ()), *([f'physics.backend="{physics}"'] if physics else ())]
+
+
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON document; events also on a terminal.")]
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the path or id of what was made.")]
@@ -58,6 +63,11 @@ Settings = Annotated[
         help="Change a key of the profile; repeatable.  [environment: DEXCTL_SET, with ';' between]",
         allow_from_autoenv=False,
     ),
+]
+
+Backend = Annotated[
+    Literal["cpu", "warp"] | None,
+    typer.Option("--physics", help="What steps the simulations, warp on a GPU; by default the profile's."),
 ]
 
 ProfileName = Annotated[
@@ -82,8 +92,13 @@ PolicyPath = Annotated[
 ]
 
 RunPath = Annotated[
-    Path,
-    typer.Option("--run", metavar="FOLDER", help="The run's folder: made, or resumed.", autocompletion=complete_runs),
+    Path | None,
+    typer.Option(
+        "--run",
+        metavar="FOLDER",
+        help="The run's folder: made, or resumed; by default runs/PROFILE.",
+        autocompletion=complete_runs,
+    ),
 ]
 
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start over in a new folder beside the run's, never over it.")]
