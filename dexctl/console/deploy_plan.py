@@ -60,8 +60,9 @@ def plan_deploy(order: DeployOrder) -> DeployPlan:
     estimator = None
     if order.vision:
         from dexctl.vision.estimator import Estimator
+        from dexctl.vision.opening import locate_estimator
 
-        estimator = Estimator.open(checkpoint.read(Path(order.vision)))
+        estimator = Estimator.open(checkpoint.read(locate_estimator(order.vision)))
     return DeployPlan(
         address=order.robot,
         robot_profile=robot_profile,

@@ -1,6 +1,7 @@
 """A hand behind rosbridge: joint states, marker and object poses in, joint trajectories out.
 
-What a bridge cannot do is left to the hand's own controller: it holds its last target when nobody speaks.
+Each command is a short way that ends where the hand then stays: it holds by itself when nobody speaks, also when this
+process is gone. A controller that comes back after the watchdog's time is told that the hand holds, and moves nothing.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class RosRobot:
         self._low = np.array([low for low, _ in self.features.control_range_rad])
         self._high = np.array([high for _, high in self.features.control_range_rad])
         self._mode: Mode = "idle"
+        self._commanded_s = 0.0
         self._lock = threading.Lock()
         self._values: dict[str, np.ndarray] = {}
         self._heard_s: dict[str, float] = {}
@@ -86,7 +88,7 @@ class RosRobot:
 
     def arm(self) -> None:
         """Lets commands move the hand; see ``Robot.arm``."""
-        self._mode = "moving"
+        self._mode, self._commanded_s = "moving", time.monotonic()
 
     def observe(self, images: bool = False) -> Reading:
         """The newest messages; see ``Robot.observe``.
@@ -96,10 +98,12 @@ class RosRobot:
         """
         if not self._client.is_connected:
             raise UnavailableError(f"ros://{self._host}:{self._port}: the bridge closed the connection")
+        self._bite()
         return self._read()
 
     def act(self, change_rad: np.ndarray, observed_s: float) -> Sent:
         """Publishes a trajectory of one point; see ``Robot.act``."""
+        self._bite()
         if self._mode != "moving":
             raise SafetyStop(f"the robot takes no command: it is {self._mode}", "Arm it anew when all is in order.")
         if not np.isfinite(change_rad).all():
@@ -111,6 +115,7 @@ class RosRobot:
         wanted = here + change_rad
         target = np.clip(wanted, self._low, self._high)
         self._publish(target)
+        self._commanded_s = time.monotonic()
         return Sent(reading.time_s, True, target - here, target, int(np.count_nonzero(target != wanted)))
 
     def wait_until(self, time_s: float) -> float:
@@ -145,6 +150,11 @@ class RosRobot:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.disconnect()
+
+    def _bite(self) -> None:
+        """The watchdog: a hand that had no command in time is asked to stay, and takes none until it is armed anew."""
+        if self._mode == "moving" and time.monotonic() - self._commanded_s > self._robot.watchdog_s:
+            self.stop("no command came in time")
 
     def _publish(self, target_rad: np.ndarray) -> None:
         period_s = self._profile.physics.timestep_s * self._profile.physics.substeps

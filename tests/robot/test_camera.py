@@ -1,10 +1,6 @@
 """Drivers against what they drive: pylon's own emulated cameras, a film, and a stream over a real socket."""
 
-import io
-import socketserver
-import threading
 import time
-from http.server import BaseHTTPRequestHandler
 
 import imageio_ffmpeg
 import msgspec
@@ -19,8 +15,7 @@ from dexctl.robot.remote import RemoteRobot
 from dexctl.robot.watched import WatchedRobot
 
 from .conftest import ANSWER_S
-
-PATIENCE_S = 20.0
+from .streams import PATIENCE_S, Stream, painted
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,62 +26,10 @@ def emulated():
         yield
 
 
-def painted(red, green, blue, width=96, height=64):
-    picture = np.zeros((height, width, 3), np.uint8)
-    picture[:] = (red, green, blue)
-    return picture
-
-
 def forever(look):
     deadline_s = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline_s:
         look()
-
-
-class Stream:
-    """Pictures over HTTP, one after the other, as many a network camera sends them."""
-
-    def __init__(self, picture):
-        self.over, stream = threading.Event(), self
-        content = io.BytesIO()
-        Image.fromarray(picture).save(content, "jpeg", quality=95)
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.send_response(200)
-                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
-                self.end_headers()
-                head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(content.getvalue())}\r\n\r\n"
-                while not stream.over.wait(0.01):
-                    self.wfile.write(head.encode() + content.getvalue() + b"\r\n")
-
-            def log_message(self, *arguments):
-                pass
-
-            def finish(self):
-                # Its reader may have left before.
-                try:
-                    super().finish()
-                except OSError:
-                    self.wfile.close()
-
-            def handle(self):
-                try:
-                    super().handle()
-                except OSError:
-                    self.close_connection = True
-
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.address = f"http://127.0.0.1:{self._server.server_address[1]}/camera.mjpeg"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-
-    def close(self):
-        self.over.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(timeout=PATIENCE_S)
 
 
 @pytest.fixture

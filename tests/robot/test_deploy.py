@@ -1,87 +1,40 @@
-"""Real processes: a served robot, controllers, and what goes wrong between them."""
+"""A session on a served robot: trials, a recording, and what is told before anything moves."""
 
+import dataclasses
 import json
-import os
-import queue
-import signal
-import subprocess
 import sys
-import threading
-import time
-from pathlib import Path
 
 import pytest
 
-from dexctl.robot.remote import RemoteRobot
+from dexctl.console.deploy_plan import DeployOrder, plan_deploy
+from dexctl.console.deploy_session import run_deploy
+from dexctl.console.output import Output
+from dexctl.errors import DexctlError, RefusedError, UsageError
+from dexctl.evaluate.recorded import recorded_trials
+from dexctl.policy.naming import locate
+from dexctl.profile.load import load
+from dexctl.robot.opening import open_robot
+from dexctl.robot.server import RobotServer
 from dexctl.store.recordings import Recording
 
-from .conftest import ANSWER_S
-
-PATIENCE_S = 60.0
-REPOSITORY = Path(__file__).parents[2]
+from .running import Command, serve_robot
 
 
-class Command:
-    """A running dexctl, and its events as they come."""
-
-    def __init__(self, arguments, folder):
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("DEXCTL_")}
-        environment["PYTHONPATH"] = str(REPOSITORY)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "dexctl", *arguments],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.events, self.said = queue.SimpleQueue(), []
-        self.readers = [
-            threading.Thread(target=self._read_events, daemon=True),
-            threading.Thread(target=self._read_words, daemon=True),
-        ]
-        for reader in self.readers:
-            reader.start()
-
-    def _read_events(self):
-        for line in self.process.stdout:
-            self.events.put(json.loads(line))
-        self.events.put(None)
-
-    def _read_words(self):
-        self.said.extend(self.process.stderr)
-
-    def until(self, kind):
-        """The next event of a kind."""
-        deadline_s = time.monotonic() + PATIENCE_S
-        while (left_s := deadline_s - time.monotonic()) > 0:
-            event = self.events.get(timeout=left_s)
-            assert event is not None, f"ended before {kind}: {''.join(self.said)}"
-            if event["event"] == kind:
-                return event
-        raise AssertionError(f"no {kind} in {PATIENCE_S:.0f} s")
-
-    def end(self):
-        """Exit code and what was said on stderr."""
-        self.process.wait(timeout=PATIENCE_S)
-        for reader in self.readers:
-            reader.join(timeout=PATIENCE_S)
-        return self.process.returncode, "".join(self.said)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait(timeout=PATIENCE_S)
-        for stream in (self.process.stdout, self.process.stderr):
-            stream.close()
+@pytest.fixture(scope="module")
+def robot(tmp_path_factory):
+    """One robot with a virtual clock for every test here, as one robot serves many controllers."""
+    found = serve_robot(tmp_path_factory.mktemp("robot"))
+    yield found
+    found.kill()
 
 
 @pytest.fixture
-def start(tmp_path):
+def deploy(robot, tmp_path):
     running = []
+    robot.rest()
 
     def run(*arguments):
-        running.append(Command(arguments, tmp_path))
+        running.append(Command(("deploy", "--robot", robot.endpoint, *arguments), tmp_path))
         return running[-1]
 
     yield run
@@ -89,168 +42,122 @@ def start(tmp_path):
         command.kill()
 
 
-@pytest.fixture
-def serve_robot(start):
-    def run(*arguments, rate="max"):
-        robot = start("simulate", "--serve", "tcp://127.0.0.1:0", "--profile", "robot/same", "--rate", rate, *arguments)
-        robot.endpoint = robot.until("listening")["endpoint"]
-        robot.until("ready")
-        return robot
-
-    return run
-
-
-def deploy(start, robot, *more):
-    return start(
-        *("deploy", "--robot", robot.endpoint, "--policy", "zero", "--arm", "--output", "r.zarr"),
-        *("--set", "evaluate.goal_timeout_s=1.6", *more),
-    )
-
-
-def running_deploy(start, robot):
-    """One that has taken control and moves."""
-    command = deploy(start, robot, "--trials", "1000", "--set", "evaluate.goal_timeout_s=80")
-    assert robot.until("controller_joined")
-    assert robot.until("armed")
-    return command
-
-
-def test_trials_are_played_recorded_and_scored(start, serve_robot, tmp_path):
-    robot = serve_robot()
-    command = deploy(start, robot, "--trials", "2")
+def test_trials_are_played_recorded_and_scored(deploy, tmp_path):
+    short = ("--set", "evaluate.goal_timeout_s=0.8")
+    command = deploy("--policy", "zero", "--arm", "--output", "r.zarr", "--trials", "2", *short)
     trials = [command.until("trial") for _ in range(2)]
     code, said = command.end()
     assert (code, [one["end"] for one in trials]) == (0, ["timeout", "timeout"]), said
     recording = Recording(tmp_path / "r.zarr")
-    assert len(recording) == 40
+    assert len(recording) == 20
     assert recording.metadata.policy == "zero"
-    rows = recording.read(0, 40)
-    assert rows["end"].tolist() == [0] * 19 + [2] + [0] * 19 + [2]
-    scored = start("evaluate", "--recording", "r.zarr", "--json")
-    scored.process.wait(timeout=PATIENCE_S)
-    assert scored.events.get(timeout=PATIENCE_S)["recordings"][0]["trials"] == [0, 0]
+    rows = recording.read(0, 20)
+    assert rows["end"].tolist() == [0] * 9 + [2] + [0] * 9 + [2]
+    assert [(one.goals, one.end) for one in recorded_trials(recording)] == [(0, "timeout"), (0, "timeout")]
 
 
-def test_a_robot_that_is_killed_ends_the_trial_as_a_safety_stop_with_a_whole_recording(start, serve_robot, tmp_path):
-    robot = serve_robot(rate="real")
-    command = running_deploy(start, robot)
-    robot.process.kill()
-    code, said = command.end()
-    assert code == 10, said
-    assert "closed the connection" in said or "no answer" in said
-    recording = Recording(tmp_path / "r.zarr")
-    assert recording.read(0, len(recording)).keys()
+@pytest.mark.slow
+def test_a_goal_file_that_is_no_list_of_goals_ends_the_command_before_any_robot_is_asked(deploy, robot, tmp_path):
+    (tmp_path / "bad.json").write_text("[[1, 2")
+    code, said = deploy("--policy", "zero", "--arm", "--goals", "bad.json").end()
+    assert code == 65, said
+    assert "no list of goals" in said
+    assert "Traceback" not in said
+    assert robot.rest() == []
 
 
-def test_a_controller_that_is_killed_leaves_a_robot_that_lets_go_and_serves_the_next(start, serve_robot):
-    robot = serve_robot(rate="real")
-    command = running_deploy(start, robot)
-    command.process.kill()
-    left = robot.until("controller_left")
-    assert left["reason"] == "its connection closed"
-    with RemoteRobot(robot.endpoint, ANSWER_S) as next_one:
-        next_one.connect()
-        deadline_s = time.monotonic() + PATIENCE_S
-        while (reading := next_one.observe()).mode != "relaxed":
-            assert reading.mode in ("moving", "holding")
-            assert time.monotonic() < deadline_s
-            next_one.wait_until(reading.time_s + 0.05)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_the_robot_first_and_leaves_the_recording_whole(start, serve_robot, tmp_path, number):
-    robot = serve_robot(rate="real")
-    command = running_deploy(start, robot)
-    command.process.send_signal(number)
-    stopped = robot.until("stopped")
-    code, said = command.end()
-    assert code == 128 + number, said
-    assert stopped["reason"]
-    assert robot.until("controller_left")["reason"] == "it left"
-    recording = Recording(tmp_path / "r.zarr")
-    assert recording.read(0, len(recording)).keys()
-
-
-def test_two_at_one_robot_and_the_second_is_refused(start, serve_robot, tmp_path):
-    robot = serve_robot(rate="real")
-    running_deploy(start, robot)
-    second = deploy(start, robot, "--output", "second.zarr")
-    code, said = second.end()
-    assert code == 75
-    assert "has control" in said
-
-
-def test_a_plan_moves_nothing_and_tells_how_each_observation_is_had(start, serve_robot, tmp_path):
-    robot = serve_robot()
-    command = start("deploy", "--robot", robot.endpoint, "--policy", "block-yaw", "-n", "--json")
-    plan = command.events.get(timeout=PATIENCE_S)
-    assert command.end()[0] == 0
-    assert plan["observations"]["object_velocity"].startswith("differences")
-    assert plan["armed"] is False
-    assert list(tmp_path.glob("*.zarr")) == []
-    assert robot.events.empty()
-
-
-def test_without_arm_everything_runs_but_motion(start, serve_robot, tmp_path):
-    robot = serve_robot()
-    command = start("deploy", "--robot", robot.endpoint, "--policy", "random", "--output", "r.zarr")
-    assert command.until("ready")["armed"] is False
-    code, said = command.end()
-    assert code == 0
-    assert "not armed" in said
-    rows = Recording(tmp_path / "r.zarr").read(0, 1)
-    assert (rows["change_asked_rad"] != 0).any()
-    assert (rows["change_sent_rad"] == 0).all()
+ORDER = DeployOrder(
+    robot="tcp://127.0.0.1:9",
+    policy="zero",
+    profile="robot/same",
+    vision=None,
+    goals="random",
+    trials=1,
+    arm=True,
+    average=None,
+    seed=0,
+    greedy=False,
+    recording=None,
+    images=False,
+    timeout_s=0.3,
+    key=None,
+    server_key=None,
+    settings=(),
+)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "word"),
+    ("change", "code", "word"),
     [
-        (("--robot", "tcp://127.0.0.1:9", "--policy", "zero", "--timeout", "0.3"), 69, "no answer"),
-        (("--robot", "serial:9", "--policy", "zero"), 64, "no robot is reached so"),
-        (("--robot", "tcp://127.0.0.1:9", "--policy", "nowhere"), 66, "no such run"),
-        (("--robot", "tcp://127.0.0.1:9", "--policy", "zero", "--goals", "bad.json"), 65, "no list of goals"),
-        (("--robot", "tcp://127.0.0.1:9", "--policy", "zero", "--goals", "none.json"), 66, "none.json"),
-        (("--robot", "tcp://127.0.0.1:9", "--policy", "zero", "--profile", "block"), 78, r"no table [robot]"),
-        (("--robot", "tcp://127.0.0.1:9", "--policy", "zero", "--key", "x"), 64, "--server-key"),
+        ({"policy": "nowhere"}, 66, "no such run"),
+        ({"goals": "none.json"}, 66, "none.json"),
+        ({"goals": "bad.json"}, 65, "no list of goals"),
+        ({"vision": "none.safetensors"}, 66, "none.safetensors"),
+        ({"vision": str(locate("block-yaw"))}, 76, "estimator"),
+        ({"profile": "block"}, 78, "no table [robot]"),
+        ({"settings": ("evaluate.gaols=3",)}, 78, "Did you mean 'goals'"),
+        ({"key": "x"}, 64, "--key and --server-key"),
     ],
 )
-def test_what_is_wrong_is_told_before_anything_moves(start, tmp_path, arguments, code, word):
+def test_what_is_wrong_is_told_before_any_robot_is_asked(tmp_path, monkeypatch, change, code, word):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "bad.json").write_text("[[1, 2")
-    command = start("deploy", *arguments)
-    ended, said = command.end()
-    assert ended == code, said
-    assert word in said
-    assert "Traceback" not in said
+    with pytest.raises(DexctlError) as told:
+        plan_deploy(dataclasses.replace(ORDER, **change))
+    assert told.value.code == code
+    assert word in f"{told.value} {told.value.remedy}"
 
 
-def test_a_robot_off_loopback_needs_keys(start):
-    code, said = start("simulate", "--serve", "tcp://0.0.0.0:0", "--profile", "robot/same").end()
-    assert (code, "--insecure" in said) == (77, True)
+def test_the_average_of_the_actions_is_the_user_s_where_given():
+    plan = plan_deploy(dataclasses.replace(ORDER, average=0.6))
+    assert plan.policy.profile.action.average == 0.6
+    assert plan_deploy(ORDER).policy.profile.action.average != 0.6
+
+
+def test_an_address_of_no_kind_that_is_known_is_told(same):
+    with (
+        pytest.raises(UsageError, match="no robot is reached so"),
+        open_robot("serial:9", same.robot, same, None, 1.0),
+    ):
+        pass
+
+
+def test_a_robot_off_loopback_needs_keys():
+    profile = load("robot/same", [], {}).profile
+    with pytest.raises(RefusedError) as told:
+        RobotServer(profile, profile.robot, 0, "tcp://0.0.0.0:0", True, lambda kind, fields: None)
+    assert (told.value.code, "--insecure" in told.value.remedy) == (77, True)
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A file system that is soon full."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a small file system needs the right to it")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+def in_this_process(robot, tmp_path, monkeypatch):
+    """A session without a process of its own: with a virtual clock it asks for no rank among threads."""
+    monkeypatch.chdir(tmp_path)
+    robot.rest()
+    switch_s = sys.getswitchinterval()
+
+    def run(dry_run=False, **change):
+        order = dataclasses.replace(ORDER, robot=robot.endpoint, timeout_s=20.0, **change)
+        run_deploy(plan_deploy(order), Output(json=True, quiet=False), dry_run)
+
+    yield run
+    sys.setswitchinterval(switch_s)
 
 
-def test_a_full_disk_ends_the_session_after_the_trial_and_leaves_what_was_recorded(start, serve_robot, small_disk):
-    robot = serve_robot()
-    command = deploy(
-        start, robot, "--output", str(small_disk / "r.zarr"), "--trials", "2", "--set", "evaluate.goal_timeout_s=24"
-    )
-    trial = command.until("trial")
-    code, said = command.end()
-    assert (code, trial["end"] in ("drop", "timeout")) == (74, True), said
-    recording = Recording(small_disk / "r.zarr")
-    assert 0 < len(recording) < 300
-    assert recording.read(0, len(recording)).keys()
+def test_a_plan_moves_nothing_and_tells_how_each_observation_is_had(in_this_process, robot, tmp_path, capsys):
+    in_this_process(dry_run=True, policy="block-yaw")
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["observations"]["object_velocity"].startswith("differences")
+    assert plan["armed"] is True
+    assert list(tmp_path.glob("*.zarr")) == []
+    assert robot.rest() == []
+
+
+def test_without_arm_everything_runs_but_motion(in_this_process, robot, tmp_path, capsys):
+    in_this_process(policy="random", arm=False, recording=tmp_path / "r.zarr")
+    assert "not armed" in capsys.readouterr().err
+    rows = Recording(tmp_path / "r.zarr").read(0, 1)
+    assert (rows["change_asked_rad"] != 0).any()
+    assert (rows["change_sent_rad"] == 0).all()
+    told = [robot.until("controller_left")["event"], *(event["event"] for event in robot.rest())]
+    assert "armed" not in told

@@ -72,7 +72,9 @@ def bridge(profile):
 
 @pytest.fixture
 def robot(bridge, profile):
-    with RosRobot("127.0.0.1", bridge.port, profile, profile.robot, PATIENCE_S) as found:
+    """One whose watchdog waits, however busy the machine is."""
+    patient = msgspec.structs.replace(profile.robot, watchdog_s=PATIENCE_S, command_age_s=PATIENCE_S / 2)
+    with RosRobot("127.0.0.1", bridge.port, profile, patient, PATIENCE_S) as found:
         yield found
 
 
@@ -118,19 +120,36 @@ def test_stopping_asks_the_hand_to_stay_and_takes_no_more_commands(robot, bridge
         robot.act(np.zeros(20), 0.0)
 
 
+def test_a_controller_that_was_silent_for_too_long_finds_a_hand_that_holds(bridge, profile):
+    robot_profile = msgspec.structs.replace(profile.robot, watchdog_s=0.05)
+    with RosRobot("127.0.0.1", bridge.port, profile, robot_profile, PATIENCE_S) as robot:
+        robot.connect()
+        robot.arm()
+        deadline_s = time.monotonic() + PATIENCE_S
+        while robot.observe().mode == "moving":
+            assert time.monotonic() < deadline_s
+        reading = robot.observe()
+        with pytest.raises(SafetyStop, match="it is holding"):
+            robot.act(np.full(20, 0.05), reading.time_s)
+        held = published(bridge)["points"][0]["positions"]
+        assert held == pytest.approx(reading.values["actuator_angles"].tolist())
+        assert len(bridge.published) == 1
+
+
 def test_nan_never_leaves_and_a_stale_command_neither(robot, bridge):
     robot.connect()
     robot.arm()
     with pytest.raises(SafetyStop, match="not finite"):
         robot.act(np.full(20, np.nan), robot.observe().time_s)
-    assert not robot.act(np.zeros(20), robot.observe().time_s - 1.0).executed
+    assert not robot.act(np.zeros(20), robot.observe().time_s - PATIENCE_S).executed
     assert bridge.published == []
 
 
 def test_a_coupled_pair_shares_its_motors_angle(bridge, profile):
     hand = msgspec.structs.replace(profile.hand, gains="2018")
     profile = msgspec.structs.replace(profile, hand=hand)
-    with RosRobot("127.0.0.1", bridge.port, profile, profile.robot, PATIENCE_S) as robot:
+    robot_profile = msgspec.structs.replace(profile.robot, watchdog_s=PATIENCE_S, command_age_s=PATIENCE_S)
+    with RosRobot("127.0.0.1", bridge.port, profile, robot_profile, PATIENCE_S) as robot:
         robot.connect()
         robot.arm()
         values = robot.observe().values

@@ -1,8 +1,9 @@
 """Robots in real time: the served low-level loop beside a bare one, the policy's step, and time at its fastest.
 
 The served robot is ``dexctl simulate --serve`` with the twin's 1 kHz loop, and a controller that commands it every
-80 ms with the paper's LSTM; the bare loop is the same thread with nothing to do. Real-time scheduling needs the right
-to it (root, or RLIMIT_RTPRIO): without it both loops are measured as they are.
+80 ms with the paper's LSTM; the bare loop is the same thread with nothing to do. Where the object is seen, the robot
+draws three small pictures when it is asked, and an estimator that has learned nothing looks at them. Real-time
+scheduling needs the right to it (root, or RLIMIT_RTPRIO): without it the loops are measured as they are.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from dexctl.robot.placing import Placing
 from dexctl.robot.remote import RemoteRobot
 from dexctl.robot.safety import Guard
 from dexctl.robot.trial import Trial, random_goals
+from dexctl.vision.estimator import Estimator
+from dexctl.vision.network import PoseNetwork
 
 SECONDS = 8.0
 _ANSWER_S = 5.0
@@ -47,11 +50,7 @@ def bare_loop() -> dict[str, float]:
 def served_loop() -> dict[str, float]:
     """The twin in real time under a policy, and how long the policy's steps take."""
     with _served("real") as (process, endpoint), _controller(endpoint) as controller:
-        end_s = time.monotonic() + SECONDS
-        while time.monotonic() < end_s:
-            for _ in controller.run(1, armed=True):
-                pass
-        latency_ms = np.array(controller.clocks.latency_s) * 1000
+        latency_ms = _play(controller)
         process.terminate()
         events = [json.loads(line) for line in process.stdout or ()]
     kept = next(event for event in reversed(events) if event["event"] == "status")
@@ -60,6 +59,28 @@ def served_loop() -> dict[str, float]:
         "policy_step_median_ms": float(np.median(latency_ms)),
         "policy_step_p99_ms": float(np.percentile(latency_ms, 99)),
     }
+
+
+def seeing_loop() -> dict[str, float]:
+    """The same, with the object seen through the twin's cameras; pictures and estimate are in the step."""
+    profile = load("vision-small").profile
+    assert profile.vision
+    estimator = Estimator(profile, PoseNetwork(profile.vision, len(profile.cameras), 0))
+    cameras = ("--cameras", "classic", "--set", f"robot.image_px={estimator.image_px}")
+    with _served("real", "robot/twin", *cameras) as (_, endpoint), _controller(endpoint, estimator) as controller:
+        latency_ms = _play(controller)
+    return {
+        "seeing_step_median_ms": float(np.median(latency_ms)),
+        "seeing_step_p99_ms": float(np.percentile(latency_ms, 99)),
+    }
+
+
+def _play(controller: Controller) -> np.ndarray:
+    end_s = time.monotonic() + SECONDS
+    while time.monotonic() < end_s:
+        for _ in controller.run(1, armed=True):
+            pass
+    return np.array(controller.clocks.latency_s) * 1000
 
 
 def fastest(profile: str, name: str) -> dict[str, float]:
@@ -87,13 +108,14 @@ def same_fastest() -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def _served(rate: str, profile: str = "robot/twin") -> Iterator[tuple[subprocess.Popen[str], str]]:
+def _served(rate: str, profile: str = "robot/twin", *more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     command = [sys.executable, "-m", "dexctl", "simulate", "--serve", "tcp://127.0.0.1:0"]
     with subprocess.Popen(
-        [*command, "--profile", profile, "--rate", rate], stdout=subprocess.PIPE, text=True
+        [*command, "--profile", profile, "--rate", rate, *more], stdout=subprocess.PIPE, text=True
     ) as process:
         try:
             assert process.stdout
+            endpoint = ""
             for line in process.stdout:
                 event = json.loads(line)
                 if event["event"] == "listening":
@@ -106,7 +128,7 @@ def _served(rate: str, profile: str = "robot/twin") -> Iterator[tuple[subprocess
 
 
 @contextlib.contextmanager
-def _controller(endpoint: str) -> Iterator[Controller]:
+def _controller(endpoint: str, estimator: Estimator | None = None) -> Iterator[Controller]:
     torch.set_num_threads(1)
     realtime.schedule_first(realtime.CONTROL_PRIORITY)
     profile = load("block-paper", ["task.start='yaw'", "task.start_random_steps=10"]).profile
@@ -122,7 +144,7 @@ def _controller(endpoint: str) -> Iterator[Controller]:
             trial = Trial(profile, chooser, control_range, random_goals(profile), profile.evaluate.goals)
             realtime.keep_garbage()
             robot.connect()
-            yield Controller(robot, trial, Guard(safety.safety, features), 0, placing)
+            yield Controller(robot, trial, Guard(safety.safety, features), 0, placing, estimator)
     finally:
         realtime.schedule_as_others()
 
@@ -130,7 +152,7 @@ def _controller(endpoint: str) -> Iterator[Controller]:
 if __name__ == "__main__":
     bench(
         "loop",
-        [bare_loop, served_loop, twin_fastest, same_fastest],
+        [bare_loop, served_loop, seeing_loop, twin_fastest, same_fastest],
         {"served_over_bare": ("periods_within_half_ms", "bare_within_half_ms")},
         num_warm_ups=0,
     )
