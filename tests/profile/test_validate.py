@@ -32,7 +32,10 @@ def refusal(*settings):
         ("ppo.clip=true", "ppo.clip: expected a number > 0, got true"),
         ("ppo.clip={a=1}", "ppo.clip: expected a number > 0, got a table"),
         ("ppo.clip=2020-01-01", "ppo.clip: expected a number > 0, got 2020-01-01"),
-        ("action.bins=11.5", "action.bins: expected a whole number >= 2, got 11.5"),
+        ("action.bins=11.5", "action.bins: expected a whole number >= 2 and <= 256, got 11.5"),
+        # A segment of experience carries both as bytes.
+        ("action.bins=257", "action.bins: expected a whole number >= 2 and <= 256, got 257"),
+        ("task.goals_per_episode=256", "task.goals_per_episode: expected a whole number >= 1 and <= 255, got 256"),
         ("action.average=1.0", "action.average: expected a number >= 0 and < 1, got 1.0"),
         ("run.keep_checkpoints=1", "run.keep_checkpoints: expected a whole number >= 2, got 1"),
         ("ppo.whole_episodes=1", "ppo.whole_episodes: expected true or false, got 1"),
@@ -46,6 +49,11 @@ def refusal(*settings):
 )
 def test_a_wrong_key_is_named_with_what_was_expected(setting, message):
     assert refusal(setting) == f"--set: {message}"
+
+
+def test_the_most_that_a_segment_carries_is_taken():
+    profile = load("block", ["action.bins=256", "task.goals_per_episode=255"], {}).profile
+    assert (profile.action.bins, profile.task.goals_per_episode) == (256, 255)
 
 
 def test_a_missing_key_is_named_with_the_profile_that_lacks_it(tmp_path):

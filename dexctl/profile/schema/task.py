@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from dexctl.profile.schema.kinds import Count, NonNegative, Positive, PositiveCount, Table, Vector
+from dexctl.profile.schema.kinds import Count, NonNegative, Positive, Table, Vector
 
 
 class Task(Table, frozen=True, kw_only=True):
@@ -16,6 +16,7 @@ class Task(Table, frozen=True, kw_only=True):
     Attributes:
         goal: ``face-up`` (a face up, random yaw), ``so3`` (any rotation), ``yaw`` (the start's face up, random yaw).
         redraw_reached: draw again when the goal is already reached at draw time.
+        goals_per_episode: goals in a row that end it; a byte of a segment counts them.
         start: orientation at reset, ``so3`` or ``yaw`` (upright with a random yaw).
         start_jitter_m: standard deviation of the object's start position.
         start_random_steps: control steps of random actions before an episode.
@@ -30,7 +31,7 @@ class Task(Table, frozen=True, kw_only=True):
     goal: Literal["face-up", "so3", "yaw"]
     redraw_reached: bool
     success_rad: Positive
-    goals_per_episode: PositiveCount
+    goals_per_episode: Annotated[int, Meta(ge=1, le=255)]
     goal_timeout_s: Positive
     start: Literal["so3", "yaw"]
     start_jitter_m: NonNegative
@@ -65,13 +66,13 @@ class Action(Table, frozen=True, kw_only=True):
     """Discretized relative targets, smoothed.
 
     Attributes:
-        bins: equal steps over [-1, 1] of each coordinate.
+        bins: equal steps over [-1, 1] of each coordinate; the number of one fits a byte of a segment.
         average: weight of the past in the moving average, per 80 ms control step.
         range_fraction: target change of a full action, as a fraction of half the control range.
         hold: actuators that are told to go to an angle, rad, whatever the policy says.
     """
 
-    bins: Annotated[int, Meta(ge=2)]
+    bins: Annotated[int, Meta(ge=2, le=256)]
     average: Annotated[float, Meta(ge=0, lt=1)]
     range_fraction: Positive
     hold: dict[str, float] = msgspec.field(default_factory=dict)
