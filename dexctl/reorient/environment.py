@@ -75,7 +75,7 @@ class Environment:
             goals_per_episode or profile.task.goals_per_episode,
         )
         self._num_bins = profile.action.bins
-        control_range = torch.from_numpy(scene.model.actuator_ctrlrange.copy())
+        control_range = torch.as_tensor(scene.model.actuator_ctrlrange.copy())
         self.num_actuators = len(control_range)
         self.randomization = Randomization(profile, scene, physics, num_environments)
         dynamics = self.randomization.dynamics
@@ -85,12 +85,12 @@ class Environment:
         self._player = StartPlayer(physics, scene, profile.task, profile.action, profile.object.spawn_m, dynamics)
         self._bank: StartBank | None = None
         self._spawn = torch.tensor(profile.object.spawn_m, dtype=torch.float64)
-        self._joints = torch.from_numpy(scene.joint_qpos)
-        self._joint_dofs = torch.from_numpy(scene.joint_dof)
-        self._tips = torch.from_numpy(scene.fingertip_sites)
-        self._base = torch.from_numpy(scene.base_sites)
-        self._seen_tips = torch.from_numpy(scene.seen_fingertip_sites)
-        self._seen_base = torch.from_numpy(scene.seen_base_sites)
+        self._joints = torch.as_tensor(scene.joint_qpos)
+        self._joint_dofs = torch.as_tensor(scene.joint_dof)
+        self._tips = torch.as_tensor(scene.fingertip_sites)
+        self._base = torch.as_tensor(scene.base_sites)
+        self._seen_tips = torch.as_tensor(scene.seen_fingertip_sites)
+        self._seen_base = torch.as_tensor(scene.seen_base_sites)
 
         n = num_environments
         self.key = torch.zeros(n, dtype=torch.int64)
@@ -162,7 +162,7 @@ class Environment:
     def _sense(self, rows: Tensor, first: bool) -> None:
         if not self.randomization.senses:
             return
-        sites = self.physics.site_position[rows]
+        sites = self.physics.site_position[rows].double()
         true = Reading(
             observation.fingertips_in_frame(sites[:, self._seen_tips], sites[:, self._seen_base]),
             self._object_position(rows) - self._spawn,
@@ -204,12 +204,12 @@ class Environment:
     def observe(self, ids: Tensor | None = None) -> dict[str, Tensor]:
         """Everything the networks may see, by name (``observation.py``), each (n, size) float64: the truth."""
         rows = torch.arange(self.num_environments) if ids is None else ids
-        qvel, sites = self.physics.qvel[rows], self.physics.site_position[rows]
+        qvel, sites = self.physics.qvel[rows].double(), self.physics.site_position[rows].double()
         at = self._scene.object_dof
         sensed = observation.Sensed(
             tips=sites[:, self._tips],
             base=sites[:, self._base],
-            joint_angles=self.physics.qpos[rows][:, self._joints],
+            joint_angles=self.physics.qpos[rows][:, self._joints].double(),
             joint_velocities=qvel[:, self._joint_dofs],
             object_position=self._object_position(rows),
             object_orientation=self._object_orientation(rows),
@@ -246,8 +246,8 @@ class Environment:
 
     def _object_position(self, rows: Tensor) -> Tensor:
         at = self._scene.object_qpos
-        return self.physics.qpos[rows, at : at + 3]
+        return self.physics.qpos[rows, at : at + 3].double()
 
     def _object_orientation(self, rows: Tensor) -> Tensor:
         at = self._scene.object_qpos
-        return rotation.normalize(self.physics.qpos[rows, at + 3 : at + 7])
+        return rotation.normalize(self.physics.qpos[rows, at + 3 : at + 7].double())
