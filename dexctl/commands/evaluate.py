@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dexctl.commands.options import (
+    Backend,
     DryRun,
     Json,
     Quiet,
@@ -15,6 +16,7 @@ from dexctl.commands.options import (
     complete_paper_rows,
     complete_policies,
     complete_profiles,
+    with_backend,
 )
 
 
@@ -91,6 +93,7 @@ def evaluate(
         list[str] | None,
         typer.Option(metavar="HAND", help="A hand of 'dexctl calibrate', or 'shadow', to score; repeatable."),
     ] = None,
+    physics: Backend = None,
     settings: Settings = None,
     dry_run: DryRun = False,
     json: Json = False,
@@ -111,7 +114,7 @@ def evaluate(
         calibration=tuple(calibration or ()),
         policy=tuple(policy or ()),
         profile=tuple(profile or ()),
-        set=tuple(settings or ()),
+        set=tuple(with_backend(settings, physics)),
         trials=trials,
         seed=seed,
         greedy=greedy,

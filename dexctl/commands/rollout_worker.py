@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dexctl.commands.options import DryRun, Json, Quiet, Settings, complete_profiles
+from dexctl.commands.options import Backend, DryRun, Json, Quiet, Settings, complete_profiles
 
 
 def rollout_worker(
@@ -41,6 +41,7 @@ def rollout_worker(
     dumps: Annotated[Path, typer.Option(metavar="FOLDER", help="Where failing simulations are written down.")] = Path(
         "failures"
     ),
+    physics: Backend = None,
     settings: Settings = None,
     dry_run: DryRun = False,
     json: Json = False,
@@ -74,6 +75,7 @@ def rollout_worker(
             key=key,
             server_key=server_key,
             dumps=dumps,
+            backend=physics,
         ),
         Output(json, quiet),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Literal
 
 from dexctl.console.events import Events
 from dexctl.console.output import Output
@@ -32,6 +33,7 @@ class WorkerPlan:
     key: Path | None
     server_key: Path | None
     dumps: Path
+    backend: Literal["cpu", "warp"] | None
 
 
 def run_worker(plan: WorkerPlan, output: Output) -> None:
@@ -62,7 +64,7 @@ def run_worker(plan: WorkerPlan, output: Output) -> None:
                 progress.update({"policy": version, "steps/s": steps / clocks.total})
                 signals.raise_if_stopped()
 
-            work(endpoint, welcome, plan.threads, plan.segments_per_version, on_segment, plan.dumps)
+            work(endpoint, welcome, plan.threads, plan.segments_per_version, on_segment, plan.dumps, plan.backend)
         except Dismissed:
             return
         except InterruptedError:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dexctl import randomness
-from dexctl.physics.cpu import CpuPhysics
+from dexctl.physics.making import make_physics
 from dexctl.policy.actor import Actor
 from dexctl.profile.schema import Profile
 from dexctl.reorient.environment import End, Environment
@@ -80,7 +80,7 @@ def gather(
     """
     rows = min(profile.evaluate.batch, count)
     scene = build_scene(profile)
-    physics = CpuPhysics(scene, rows, profile.physics)
+    physics = make_physics(scene, rows, profile.physics)
     env = Environment(profile, scene, physics, rows, profile.evaluate.goal_timeout_s, profile.evaluate.goals)
     steps = round(seconds / env.control_period_s)
     carried: list[dict[str, Tensor]] = []

@@ -34,7 +34,7 @@ class Tracks:
 
     def add(self, trials: Tensor, qpos: Tensor, goal_wxyz: Tensor, angle_rad: Tensor, goals: Tensor) -> None:
         """Takes one more moment of trials (n,), with arrays as in ``Track``, a row for each; they are kept."""
-        rows = zip(qpos.numpy(), goal_wxyz.numpy(), angle_rad.tolist(), goals.tolist(), strict=True)
+        rows = zip(qpos.cpu().numpy(), goal_wxyz.cpu().numpy(), angle_rad.tolist(), goals.tolist(), strict=True)
         for trial, moment in zip(trials.tolist(), rows, strict=True):
             self._moments.setdefault(trial, []).append(moment)
 

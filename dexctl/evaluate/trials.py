@@ -13,7 +13,7 @@ from torch import Tensor
 from dexctl import randomness
 from dexctl.evaluate.comparison import interval
 from dexctl.evaluate.tracks import Tracks
-from dexctl.physics.cpu import CpuPhysics
+from dexctl.physics.making import make_physics
 from dexctl.policy.choosing import Chooser
 from dexctl.profile.schema import Profile
 from dexctl.reorient.environment import End, Environment
@@ -90,7 +90,7 @@ def play_trials(
     """
     rows = min(profile.evaluate.batch, count)
     scene = build_scene(profile)
-    physics = CpuPhysics(scene, rows, profile.physics)
+    physics = make_physics(scene, rows, profile.physics)
     env = Environment(profile, scene, physics, rows, profile.evaluate.goal_timeout_s, profile.evaluate.goals)
     policy = chooser(rows)
     keys = randomness.derive(randomness.key(seed).expand(count), _TRIAL, torch.arange(count))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 
@@ -15,14 +16,17 @@ class Physics(Protocol):
     A actuators, S sites, B bodies.
 
     Attributes:
+        device: where the tensors are; they are float64 on the cpu backend, float32 on Warp's.
         qpos: (N, Q); qvel: (N, V); ctrl: (N, A) targets of the position servos, rad.
         applied_force: (N, B, 6) force and torque on each body, world frame, N and N m.
         actuator_length: (N, A) rad, of the state after the last call.
         site_position: (N, S, 3) m, world frame, likewise.
         sensor: (N, D) numbers of the scene's sensors, likewise.
-        failures: how many simulations failed since the start; steps: how many control steps were taken.
+        failures: how many simulations failed since the start; steps: how many control steps were taken;
+            seconds: that they took.
     """
 
+    device: torch.device
     num_simulations: int
     qpos: Tensor
     qvel: Tensor
@@ -33,6 +37,7 @@ class Physics(Protocol):
     sensor: Tensor
     failures: int
     steps: int
+    seconds: float
 
     def step(self, ids: Tensor | None = None) -> Tensor:
         """Advances the simulations by one control period.

@@ -12,13 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dexctl.errors import DataError
-from dexctl.physics.failure import count_warnings_silently, write_failure
+from dexctl.physics.failure import check_share, count_warnings_silently, write_failure
 from dexctl.profile import schema
 from dexctl.scene.build import HandScene
-
-# A share is not judged before this many control steps, nor for a single failure.
-_STEPS_BEFORE_JUDGING = 10_000
 
 
 class CpuPhysics:
@@ -39,6 +35,7 @@ class CpuPhysics:
         count_warnings_silently()
         threads = physics.threads or len(os.sched_getaffinity(0))
         self.batch = mujoco.batch.Batch(scene.model, num_simulations, min(threads, num_simulations))
+        self.device = torch.device("cpu")
         self.num_simulations = num_simulations
         self.scene = scene
         self.qpos = self._state("qpos")
@@ -90,12 +87,7 @@ class CpuPhysics:
         self.failures += len(failed)
         self._dump(failed)
         self.batch.warning[failed] = 0
-        if self.steps > _STEPS_BEFORE_JUDGING and self.failures > max(1, self._failure_share * self.steps):
-            raise DataError(
-                f"{self.failures} of {self.steps} steps of simulation failed, more than the share of "
-                f"{self._failure_share:g} that physics.failure_share allows",
-                f"Look at one in {self._dump_folder or 'a folder for dumps'} with dexctl inspect, or step more finely.",
-            )
+        check_share(self.failures, self.steps, self._failure_share, self._dump_folder)
         return torch.from_numpy(failed)
 
     def _dump(self, failed: np.ndarray) -> None:

@@ -55,7 +55,8 @@ class PolicyChooser:
     def __init__(self, actor: Actor, observe: tuple[str, ...], rows: int, greedy: bool) -> None:
         """Args: rows: how many memories to carry; greedy: the likeliest bins in place of sampled ones."""
         self.observe = observe
-        self._actor, self._greedy = actor, greedy
+        # Beside the simulations, which may be on a GPU.
+        self._actor, self._greedy = actor.to(torch.get_default_device()), greedy
         self._hidden, self._cell = actor.initial_state(rows)
         with _one_thread():
             self._widths = exact_widths(actor)
@@ -97,7 +98,7 @@ def exact_widths(actor: Actor) -> tuple[int, ...]:
 
     How a product rounds depends on its size and on the machine, never on the numbers: rows drawn at random show it.
     """
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator(torch.get_default_device()).manual_seed(0)
     rows = torch.randn(_TILE, actor.shape.inputs, generator=generator)
     observations = actor.normalization.inverse(rows)
     hidden, cell = (torch.rand(_TILE, actor.shape.lstm, generator=generator) * 2 - 1 for _ in range(2))

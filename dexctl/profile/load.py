@@ -21,7 +21,8 @@ from dexctl.profile.write import toml_tables, write_toml
 
 # What shapes neither experience nor learning: two sides that differ here may work together.
 _OUTSIDE_DIGEST = {"description", "run", "evaluate", "wire", "robot", "calibrate"}
-_OUTSIDE_DIGEST_OF_PHYSICS = {"threads", "dump_failures"}
+# Nor does the backend belong there: a run may move to a machine with a GPU and back.
+_OUTSIDE_DIGEST_OF_PHYSICS = {"threads", "dump_failures", "device", "max_contacts", "max_constraints"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,7 +191,7 @@ def shaping_tables(profile: Profile) -> dict[str, Any]:
     tables = {name: table for name, table in _builtins(profile).items() if name not in _OUTSIDE_DIGEST}
     tables["physics"] = {
         name: value for name, value in tables["physics"].items() if name not in _OUTSIDE_DIGEST_OF_PHYSICS
-    }
+    } | {"backend": "cpu"}
     return tables
 
 

@@ -41,15 +41,15 @@ class StartPlayer:
         self._scene = scene
         self._task = task
         self._num_bins = action.bins
-        control_range = torch.from_numpy(scene.model.actuator_ctrlrange.copy())
+        control_range = torch.as_tensor(scene.model.actuator_ctrlrange.copy())
         self._targets = RelativeTargets(control_range, action, scene.anatomy.actuators, dynamics.control_range)
         self._dynamics = dynamics
         self._average = MovingAverage(count, len(control_range), action.average)
         self._spawn = torch.tensor(spawn_m, dtype=torch.float64)
         # Hinges stay at zero where their range has it: a flat, open hand, palm up.
-        ranges = torch.from_numpy(scene.model.jnt_range.copy())
-        self._open_hand = torch.from_numpy(scene.model.qpos0.copy())
-        self._joints, hinge = torch.from_numpy(scene.joint_qpos), torch.from_numpy(scene.joint_ids)
+        ranges = torch.as_tensor(scene.model.jnt_range.copy())
+        self._open_hand = torch.as_tensor(scene.model.qpos0.copy())
+        self._joints, hinge = torch.as_tensor(scene.joint_qpos), torch.as_tensor(scene.joint_ids)
         self._open_hand[self._joints] = self._open_hand[self._joints].clamp(ranges[hinge, 0], ranges[hinge, 1])
         self.key = torch.zeros(count, dtype=torch.int64)
         self._attempt = torch.zeros(count, dtype=torch.int64)
@@ -124,7 +124,7 @@ class StartPlayer:
         return tilt < self._task.success_rad
 
     def _object(self) -> Tensor:
-        return self._physics.qpos[:, self._scene.object_qpos : self._scene.object_qpos + 7]
+        return self._physics.qpos[:, self._scene.object_qpos : self._scene.object_qpos + 7].double()
 
 
 class StartBank:

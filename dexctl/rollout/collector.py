@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dexctl import randomness
-from dexctl.physics.cpu import CpuPhysics
+from dexctl.physics.making import make_physics
 from dexctl.policy import choosing
 from dexctl.policy.actor import Actor
 from dexctl.profile import schema
@@ -50,7 +50,7 @@ class Collector:
         scene = build_scene(profile)
         count = profile.rollout.environments
         spare = profile.task.start_refresh if profile.task.start_bank else 0
-        self.physics = CpuPhysics(scene, count + spare, profile.physics, dump_folder)
+        self.physics = make_physics(scene, count + spare, profile.physics, dump_folder)
         self.environment = Environment(profile, scene, self.physics, count)
         self.actor = Actor(profile, self.environment.num_actuators)
         self.layout = segment_layout(profile, self.environment.num_actuators)
@@ -88,7 +88,8 @@ class Collector:
         observe_actor, observe_critic = profile.policy.actor.observe, profile.policy.critic.observe
         seen = env.observe()
         for t in range(profile.rollout.segment_steps):
-            out["actor_observation"][t] = concatenate(env.perceive(seen), observe_actor)
+            perceived = concatenate(env.perceive(seen), observe_actor)
+            out["actor_observation"][t] = perceived
             out["critic_observation"][t] = concatenate(seen, observe_critic)
             out["fresh"][t] = self._fresh
             keep = (~self._fresh).to(torch.float32).unsqueeze(-1)
@@ -97,9 +98,7 @@ class Collector:
             if offset == 0:
                 out["hidden"][chunk], out["cell"][chunk] = self._state
             before = time.perf_counter()
-            bins, log_probability, self._state = actor.act(
-                out["actor_observation"][t], self._state, sampling_noise(env)
-            )
+            bins, log_probability, self._state = actor.act(perceived, self._state, sampling_noise(env))
             self.clocks.inference += time.perf_counter() - before
             step = env.step(bins)
             out["bins"][t], out["log_probability"][t] = bins, log_probability

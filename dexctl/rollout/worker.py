@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import torch
@@ -28,6 +29,7 @@ def work(
     segments_per_version: int = 0,
     on_segment: Callable[[int, Clocks], None] = lambda version, clocks: None,
     dump_folder: Path | None = None,
+    backend: Literal["cpu", "warp"] | None = None,
 ) -> None:
     """Works until the endpoint says that it is over, by one of the exceptions it raises.
 
@@ -37,10 +39,14 @@ def work(
         segments_per_version: wait for the next policy after so many; 0 never waits.
         on_segment: called with the policy's version after each segment sent, and seconds by use.
         dump_folder: where failing simulations are written down.
+        backend: steps the simulations here; None for what the optimizer's profile says.
     """
     if threads:
         torch.set_num_threads(threads)
-    collector = Collector(profile_of(welcome, threads), welcome.seed, welcome.worker_index, dump_folder)
+    profile = profile_of(welcome, threads)
+    physics = msgspec.structs.replace(profile.physics, backend=backend or profile.physics.backend)
+    profile = msgspec.structs.replace(profile, physics=physics)
+    collector = Collector(profile, welcome.seed, welcome.worker_index, dump_folder)
     version, sent, failures = 0, 0, 0
     while True:
         wanted = version + 1 if version == 0 or (segments_per_version and sent == segments_per_version) else None

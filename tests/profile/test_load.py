@@ -75,6 +75,10 @@ def test_the_digest_changes_with_what_shapes_experience_and_learning(change):
         "wire.credits=9",
         "physics.threads=2",
         "physics.dump_failures=0",
+        "physics.backend='warp'",
+        "physics.device='cuda:1'",
+        "physics.max_contacts=9",
+        "physics.max_constraints=99",
         "description=other",
     ],
 )

@@ -159,15 +159,24 @@ class Physics(Table, frozen=True, kw_only=True):
     """How MuJoCo steps.
 
     Attributes:
+        backend: of training and evaluation: ``cpu`` for MuJoCo's own batch, ``warp`` for mujoco-warp, which steps
+            on a GPU. Simulated robots, calibration, Gymnasium and what is shown are stepped by ``cpu`` whatever it says.
+        device: of ``warp``, as Warp calls it: ``cuda:1``, ``cpu``; empty for the best there is.
+        max_contacts: of ``warp``, room for contacts and for pairs that come near, of a simulation on average; at
+            random play of the shipped objects 2 to 5, at most 20.
+        max_constraints: of ``warp``, room for rows of the solver in each simulation; likewise 106 at most.
         threads: 0 takes every core that the process may use.
         failure_share: a run ends when more than this share of steps failed.
         dump_failures: how many failing simulations a process writes down at most.
     """
 
-    backend: Literal["cpu"]
+    backend: Literal["cpu", "warp"]
     timestep_s: Positive
     substeps: PositiveCount
     solver_iterations: PositiveCount
     threads: Count
     failure_share: Fraction
     dump_failures: Count
+    device: str = ""
+    max_contacts: PositiveCount = 64
+    max_constraints: PositiveCount = 192
