@@ -28,12 +28,12 @@ class Dynamics:
         self._settings = settings
         self._physics = physics
         self._model = scene.model
-        self._joints = torch.from_numpy(scene.joint_ids)
-        self._dofs = torch.from_numpy(scene.joint_dof)
-        self._object_bodies = torch.from_numpy(scene.object_bodies)
-        self._object_geoms = torch.from_numpy(scene.object_geoms)
-        self._transmission = torch.from_numpy(_transmission(scene))
-        self._limited = torch.from_numpy(scene.model.jnt_limited[scene.joint_ids].astype(bool))
+        self._joints = torch.as_tensor(scene.joint_ids)
+        self._dofs = torch.as_tensor(scene.joint_dof)
+        self._object_bodies = torch.as_tensor(scene.object_bodies)
+        self._object_geoms = torch.as_tensor(scene.object_geoms)
+        self._transmission = torch.as_tensor(_transmission(scene))
+        self._limited = torch.as_tensor(scene.model.jnt_limited[scene.joint_ids].astype(bool))
         self._nominal: dict[str, Tensor] = {}
         self._live: dict[str, Tensor] = {}
         shape = ("geom_size", "geom_rbound", "geom_aabb", "geom_pos", "body_pos", "body_ipos")
@@ -67,7 +67,7 @@ class Dynamics:
         for name in fields:
             option = name.removeprefix("opt.")
             holder = self._model if option == name else self._model.opt
-            self._nominal[name] = torch.from_numpy(np.array(getattr(holder, option), copy=True))
+            self._nominal[name] = torch.as_tensor(np.array(getattr(holder, option), copy=True))
             self._live[name] = self._physics.model_field(name)
 
     @property
@@ -84,7 +84,7 @@ class Dynamics:
         """Mass (n,) kg of the object in simulations ``ids``."""
         mass = self._live.get("body_mass")
         if mass is None:
-            nominal = torch.from_numpy(self._model.body_mass.copy())
+            nominal = torch.as_tensor(self._model.body_mass.copy())
             return nominal[self._object_bodies].sum().expand(len(ids))
         return mass[ids[:, None], self._object_bodies].sum(dim=1)
 

@@ -65,7 +65,7 @@ class Occlusion:
     def __init__(self, settings: schema.Occlusion, scene: Scene, physics: Physics, num_simulations: int) -> None:
         self._distance_m = settings.distance_m
         self._sensor = physics.sensor
-        self._sensors = torch.from_numpy(scene.occlusion_sensors)
+        self._sensors = torch.as_tensor(scene.occlusion_sensors)
         self._hold = Hold(num_simulations, len(scene.occlusion_sensors))
 
     def begin(self, ids: Tensor, reading: Tensor) -> Tensor:

@@ -40,8 +40,8 @@ class ObservationNoise:
     ) -> None:
         count = len(scene.fingertip_sites)
         tips, base = scene.seen_fingertip_sites, scene.seen_base_sites
-        self._markers = torch.from_numpy(np.concatenate((tips, base)))
-        self._place = torch.from_numpy(scene.model.site_pos.copy())[self._markers]
+        self._markers = torch.as_tensor(np.concatenate((tips, base)))
+        self._place = torch.as_tensor(scene.model.site_pos.copy())[self._markers]
         self._sites = physics.model_field("site_pos")
         self._offsets = Draws(
             "observation.markers",
