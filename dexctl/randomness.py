@@ -69,19 +69,37 @@ def uniform(key: Tensor, count: int, dtype: torch.dtype = torch.float64) -> Tens
     Returns:
         (N, count).
     """
-    bits = _mix(key[:, None] + torch.arange(1, count + 1, device=key.device) * _GOLDEN)
-    bits.bitwise_right_shift_(11).bitwise_and_(_MASK_53)
-    drawn = bits.to(torch.float64).mul_(1.0 / (1 << 53))
+    drawn = uniform_at(key[:, None], torch.arange(count, device=key.device))
     if dtype == torch.float64:
         return drawn
     # A shorter type rounds what is nearest to one up to one.
     return drawn.to(dtype).clamp_max_(1.0 - 0.5 * torch.finfo(dtype).eps)
 
 
+def uniform_at(key: Tensor, index: Tensor) -> Tensor:
+    """Some of the uniform numbers that keys give.
+
+    Args:
+        key: (N, C) int64, or (N, 1).
+        index: (C,) int64, which of each key's numbers.
+
+    Returns:
+        (N, C) float64 in [0, 1).
+    """
+    bits = _mix(key + (index + 1) * _GOLDEN)
+    bits.bitwise_right_shift_(11).bitwise_and_(_MASK_53)
+    return bits.to(torch.float64).mul_(1.0 / (1 << 53))
+
+
 def normal(key: Tensor, count: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    """Standard normal numbers, (N, count), by Box and Muller."""
+    """Standard normal numbers, (N, count)."""
     half = (count + 1) // 2
-    u = uniform(key, 2 * half, torch.float64)
-    radius = torch.sqrt(-2.0 * torch.log1p(-u[:, :half]))
-    turn = 2.0 * math.pi * u[:, half:]
-    return torch.cat((radius * torch.cos(turn), radius * torch.sin(turn)), dim=1)[:, :count].to(dtype)
+    drawn = uniform(key, 2 * half)
+    return box_muller(drawn[:, :half], drawn[:, half:])[:, :count].to(dtype)
+
+
+def box_muller(first: Tensor, second: Tensor) -> Tensor:
+    """Two sets of uniform numbers (N, P) each to as many standard normal ones, (N, 2 P), by Box and Muller."""
+    radius = torch.sqrt(-2.0 * torch.log1p(-first))
+    turn = 2.0 * math.pi * second
+    return torch.cat((radius * torch.cos(turn), radius * torch.sin(turn)), dim=1)

@@ -14,9 +14,11 @@ from dexctl.errors import CreateError, UsageError
 from dexctl.profile import schema
 from dexctl.profile.load import digest
 from dexctl.profile.write import toml_value
-from dexctl.rollout.samples import Sampled, draw_samples
+from dexctl.randomize.sampled import Sampled
+from dexctl.rollout.samples import draw_samples
 from dexctl.rollout.samples_figure import FORMATS, draw_samples_figure
 from dexctl.store.whole_file import write_whole
+from dexctl.vision.samples import draw_picture_samples
 
 _QUANTILES = (0.05, 0.5, 0.95)
 # Digits of each number in the document: enough for any test of a distribution.
@@ -45,7 +47,8 @@ def check_samples(plan: SamplesPlan) -> None:
         CreateError, UsageError: it cannot.
     """
     randomize = plan.profile.randomize
-    if not (randomize.physics.on or randomize.observation.on or randomize.unmodeled.on):
+    groups = (randomize.physics, randomize.observation, randomize.unmodeled, randomize.appearance, randomize.pose)
+    if not any(group.on for group in groups):
         raise UsageError(
             f"{plan.name} randomizes nothing",
             "Take block-paper, or add --set randomize.physics.on=true.",
@@ -66,8 +69,9 @@ def run_samples(plan: SamplesPlan, output: Output) -> None:
     """
     check_samples(plan)
     samples = draw_samples(plan.profile, plan.count, plan.seed)
+    samples += draw_picture_samples(plan.profile, plan.count, plan.seed)
     if plan.plot:
-        title = f"{plan.name}: what {plan.count:,} episodes drew, under what the profile states"
+        title = f"{plan.name}: what {plan.count:,} episodes and pictures drew, under what the profile states"
         write_whole(plan.plot, draw_samples_figure(samples, title, plan.plot.suffix.lower()))
         output.made(plan.plot)
     document = {

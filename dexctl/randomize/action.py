@@ -1,4 +1,7 @@
-"""What happens to an action on its way to the motors: noise, delay, backlash (appendix C.2.4, C.2.6)."""
+"""What happens to an action on its way to the motors: noise, delay, backlash (appendix C.2.4, C.2.6).
+
+``episode`` says what an effect keeps for an episode, ``step`` what it draws anew at every step.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from torch import Tensor
 
 from dexctl.profile import schema
 from dexctl.profile.distribution import Value
-from dexctl.randomize.draw import UNIT, Draws
+from dexctl.randomize.draw import UNIT, Drawn, Draws
 
 # N simulations, n of them, A actuators.
 
@@ -23,21 +26,19 @@ class Noise:
     def __init__(self, settings: schema.ActionNoise, num_simulations: int, num_actuators: int) -> None:
         kept: Value = settings.factor if settings.factor_per == "episode" else 1.0
         fresh: Value = settings.factor if settings.factor_per == "step" else 1.0
-        self._episode = Draws(
+        self.episode = Draws(
             "action_noise.episode", offset=(settings.episode, num_actuators), factor=(kept, num_actuators)
         )
-        self._step = Draws("action_noise.step", offset=(settings.step, num_actuators), factor=(fresh, num_actuators))
+        self.step = Draws("action_noise.step", offset=(settings.step, num_actuators), factor=(fresh, num_actuators))
         self.offset = torch.zeros(num_simulations, num_actuators, dtype=torch.float64)
         self.factor = torch.ones(num_simulations, num_actuators, dtype=torch.float64)
 
-    def begin(self, ids: Tensor, key: Tensor) -> None:
-        """Draws what simulations ``ids`` (n,) keep for the episode of keys (n,)."""
-        kept = self._episode(key)
+    def begin(self, ids: Tensor, kept: Drawn) -> None:
+        """Gives simulations ``ids`` (n,) what they keep for an episode."""
         self.offset[ids], self.factor[ids] = kept["offset"], kept["factor"]
 
-    def apply(self, rows: Tensor, key: Tensor, step: Tensor, action: Tensor) -> Tensor:
-        """Noisy actions (n, A) for actions (n, A) at a step (n,) of the episodes of keys (n,)."""
-        new = self._step(key, step)
+    def apply(self, rows: Tensor, new: Drawn, action: Tensor) -> Tensor:
+        """Noisy actions (n, A) of simulations ``rows`` (n,) for actions (n, A)."""
         return action * (self.factor[rows] * new["factor"]) + self.offset[rows] + new["offset"]
 
 
@@ -46,13 +47,13 @@ class Delay:
 
     def __init__(self, settings: schema.Delay, num_simulations: int, num_actuators: int) -> None:
         self._probability = settings.probability
-        self._draws = Draws("delay", chance=(UNIT, num_actuators))
+        self.episode = Draws("delay", chance=(UNIT, num_actuators))
         self.late = torch.zeros(num_simulations, num_actuators, dtype=torch.bool)
         self._previous = torch.zeros(num_simulations, num_actuators, dtype=torch.float64)
 
-    def begin(self, ids: Tensor, key: Tensor) -> None:
-        """Draws which actuators of simulations ``ids`` (n,) are late; before the first action was none."""
-        self.late[ids] = self._draws(key)["chance"] < self._probability
+    def begin(self, ids: Tensor, kept: Drawn) -> None:
+        """Tells which actuators of simulations ``ids`` (n,) are late; before the first action was none."""
+        self.late[ids] = kept["chance"] < self._probability
         self._previous[ids] = 0.0
 
     def apply(self, rows: Tensor, action: Tensor) -> Tensor:
@@ -86,13 +87,13 @@ class Backlash:
         self._settings = settings
         self.log_speed = torch.tensor(log_speed, dtype=torch.float64)
         self._period_s = period_s
-        self._draws = Draws("backlash", log_factor=(settings.log_factor, self.log_speed.numel()))
+        self.episode = Draws("backlash", log_factor=(settings.log_factor, self.log_speed.numel()))
         self.speed = torch.zeros(num_simulations, len(log_speed), 2, dtype=torch.float64)
         self.slack = torch.zeros(num_simulations, len(log_speed), dtype=torch.float64)
 
-    def begin(self, ids: Tensor, key: Tensor) -> None:
-        """Draws the slack's speeds of simulations ``ids`` (n,); the slack starts in its middle."""
-        factor = self._draws(key)["log_factor"].view(-1, *self.log_speed.shape)
+    def begin(self, ids: Tensor, kept: Drawn) -> None:
+        """Gives simulations ``ids`` (n,) the speeds of their slack, which starts in its middle."""
+        factor = kept["log_factor"].unflatten(1, self.log_speed.shape)
         speed = torch.exp(self.log_speed * factor)
         self.speed[ids] = speed.clamp_min(self._settings.slowest_per_s)
         self.slack[ids] = 0.0

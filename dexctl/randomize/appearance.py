@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -81,7 +82,7 @@ class Look:
         Returns:
             Arrays (n, ...) as in ``columns``.
         """
-        drawn = {name: values.numpy() for name, values in self._draws()(key).items()}
+        drawn = self.numbers(key)
         count, columns = len(key), self.columns()
         given = drawn | self._cameras(key, drawn) | self._materials(drawn) | self._lights(drawn)
         return {
@@ -89,6 +90,11 @@ class Look:
             for name, column in columns.items()
         }
 
+    def numbers(self, key: torch.Tensor) -> dict[str, np.ndarray]:
+        """What appearances are made from: by what the profile calls it, (n, ...) float64, for keys (n,)."""
+        return {name: values.numpy() for name, values in self._draws(key).items()}
+
+    @functools.cached_property
     def _draws(self) -> Draws:
         look = self.profile.randomize.appearance
         cameras, lights, materials = len(self.profile.cameras), self.lights, self.materials

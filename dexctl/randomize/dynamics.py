@@ -34,6 +34,8 @@ class Dynamics:
         self._object_geoms = torch.as_tensor(scene.object_geoms)
         self._transmission = torch.as_tensor(_transmission(scene))
         self._limited = torch.as_tensor(scene.model.jnt_limited[scene.joint_ids].astype(bool))
+        mass = float(scene.model.body_mass[scene.object_bodies].sum())
+        self._object_mass = torch.full((physics.num_simulations,), mass, dtype=torch.float64)
         self._nominal: dict[str, Tensor] = {}
         self._live: dict[str, Tensor] = {}
         shape = ("geom_size", "geom_rbound", "geom_aabb", "geom_pos", "body_pos", "body_ipos")
@@ -81,12 +83,8 @@ class Dynamics:
         return None if ranges is None else ranges[ids[:, None], self._joints]
 
     def object_mass(self, ids: Tensor) -> Tensor:
-        """Mass (n,) kg of the object in simulations ``ids``."""
-        mass = self._live.get("body_mass")
-        if mass is None:
-            nominal = torch.as_tensor(self._model.body_mass.copy())
-            return nominal[self._object_bodies].sum().expand(len(ids))
-        return mass[ids[:, None], self._object_bodies].sum(dim=1)
+        """Mass (n,) kg of the object in simulations ``ids`` (n,)."""
+        return self._object_mass[ids]
 
     def begin(self, ids: Tensor, key: Tensor) -> None:
         """Draws the physics of simulations ``ids`` (n,) from keys (n,) and writes it."""
@@ -126,7 +124,9 @@ class Dynamics:
 
     def _weigh(self, ids: Tensor, factor: Tensor, scale: Tensor) -> None:
         """Mass and inertia together; the inertia of the same mass grows with the square of its size."""
-        self._live["body_mass"][ids] = factor * self._nominal["body_mass"]
+        mass = factor * self._nominal["body_mass"]
+        self._live["body_mass"][ids] = mass
+        self._object_mass[ids] = mass[:, self._object_bodies].sum(dim=1)
         inertia = factor[:, :, None] * self._nominal["body_inertia"]
         inertia[:, self._object_bodies] *= scale[:, :, None] ** 2
         self._live["body_inertia"][ids] = inertia
@@ -140,16 +140,12 @@ class Dynamics:
 
     def _pull(self, ids: Tensor, factor: Tensor) -> None:
         """Torque = gain x target - gain x angle: both halves of the servo's law."""
-        gain = self._nominal["actuator_gainprm"].repeat(len(ids), 1, 1)
-        bias = self._nominal["actuator_biasprm"].repeat(len(ids), 1, 1)
-        gain[:, :, 0] *= factor
-        bias[:, :, 1] *= factor
-        self._live["actuator_gainprm"][ids] = gain
-        self._live["actuator_biasprm"][ids] = bias
+        for name, column in (("actuator_gainprm", 0), ("actuator_biasprm", 1)):
+            self._live[name][:, :, column][ids] = factor * self._nominal[name][:, column]
 
     def _limit(self, ids: Tensor, noise: Tensor) -> None:
         nominal = self._nominal["jnt_range"][self._joints]
-        noise = noise.view(len(ids), -1, 2) * self._limited[:, None]
+        noise = noise.view(len(ids), len(self._limited), 2) * self._limited[:, None]
         ranges = moved_limits(nominal, noise, self._settings.joint_width_kept)
         self._write("jnt_range", ids, self._joints, ranges)
         control = self._nominal["actuator_ctrlrange"]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dexctl.physics import Physics
 from dexctl.profile import schema
-from dexctl.randomize.draw import UNIT, Draws
+from dexctl.randomize.draw import UNIT, Drawn, Draws
 from dexctl.scene.build import Scene
 
 # N simulations, n of them, F fingers.
@@ -32,13 +32,18 @@ class Hold:
 
 
 class Loss:
-    """Markers that are lost one by one, each for its time."""
+    """Markers that are lost one by one, each for its time.
+
+    Attributes:
+        step: what is drawn anew at every step.
+        left: (N, F) steps for which each marker stays lost.
+    """
 
     def __init__(self, settings: schema.MarkerLoss, period_s: float, num_simulations: int, num_markers: int) -> None:
         """Args: period_s: of a control step."""
         self._period_s = period_s
         n = num_markers
-        self._draws = Draws("marker_loss", chance=(UNIT, n), rounding=(UNIT, n), seconds=(settings.seconds, n))
+        self.step = Draws("marker_loss", chance=(UNIT, n), rounding=(UNIT, n), seconds=(settings.seconds, n))
         self._probability = 1.0 - (1.0 - settings.probability_per_s) ** period_s
         self.left = torch.zeros(num_simulations, num_markers, dtype=torch.int64)
         self._hold = Hold(num_simulations, num_markers)
@@ -48,13 +53,12 @@ class Loss:
         self.left[ids] = 0
         return self._hold.begin(ids, reading)
 
-    def update(self, rows: Tensor, key: Tensor, step: Tensor, reading: Tensor) -> Tensor:
-        """Readings (n, F, 3) at a step (n,) of the episodes of keys (n,), the last one where a marker is lost."""
-        drawn = self._draws(key, step)
+    def update(self, rows: Tensor, new: Drawn, reading: Tensor) -> Tensor:
+        """Readings (n, F, 3) of simulations ``rows`` (n,), the last one where a marker is lost."""
         # Parts of a step are rounded at random, so that the mean time is kept: 1 s is 12 or 13 steps.
-        whole = torch.floor(drawn["seconds"] / self._period_s + drawn["rounding"]).long()
+        whole = torch.floor(new["seconds"] / self._period_s + new["rounding"]).long()
         left = self.left[rows]
-        left = torch.where((left == 0) & (drawn["chance"] < self._probability), whole, left)
+        left = torch.where((left == 0) & (new["chance"] < self._probability), whole, left)
         self.left[rows] = (left - 1).clamp_min(0)
         return self._hold.update(rows, reading, left > 0)
 

@@ -13,6 +13,7 @@ from dexctl.physics import Physics
 from dexctl.profile import schema
 from dexctl.randomize.action import Backlash, Delay, Noise
 from dexctl.randomize.disturbance import Force, Timing
+from dexctl.randomize.draw import Together
 from dexctl.randomize.dynamics import Dynamics
 from dexctl.randomize.markers import Loss, Occlusion
 from dexctl.randomize.observation import ObservationNoise, Reading
@@ -59,6 +60,16 @@ class Randomization:
             self.occlusion = Occlusion(unmodeled.occlusion, scene, physics, n)
         if unmodeled.on and unmodeled.marker_loss.on:
             self.loss = Loss(unmodeled.marker_loss, period_s, n, num_markers)
+        self._kept = [
+            effect
+            for effect in (self.noise, self.delay, self.backlash, self.timing, self.force, self.observation)
+            if effect
+        ]
+        # What an episode keeps, and what is new before and after the physics of a step: each drawn in one go.
+        markers = [self.observation.markers] if self.observation else []
+        self._draw_episode = Together([*(effect.episode for effect in self._kept), *markers])
+        self._draw_before = Together([effect.step for effect in (self.noise, self.timing, self.force) if effect])
+        self._draw_after = Together([effect.step for effect in (self.observation, self.loss) if effect])
         self._reading = Reading(
             torch.zeros(n, 3 * num_markers, dtype=torch.float64),
             torch.zeros(n, 3, dtype=torch.float64),
@@ -70,18 +81,13 @@ class Randomization:
         """Whether the policy is shown anything but the truth."""
         return not (self.observation is None and self.occlusion is None and self.loss is None)
 
-    def prepare(self, ids: Tensor, key: Tensor) -> None:
-        """What must hold before simulations ``ids`` (n,) are placed for the episodes of keys (n,)."""
-        if self.timing:
-            self.timing.clear(ids)
-        if self.observation:
-            self.observation.displace(ids, key)
-
     def begin(self, ids: Tensor, key: Tensor) -> None:
-        """Draws what simulations ``ids`` (n,) keep for the episodes of keys (n,)."""
-        for effect in (self.noise, self.delay, self.backlash, self.timing, self.force, self.observation):
-            if effect:
-                effect.begin(ids, key)
+        """Draws what simulations ``ids`` (n,) keep for the episodes of keys (n,), before they are placed for them."""
+        drawn = iter(self._draw_episode(key))
+        for effect in self._kept:
+            effect.begin(ids, next(drawn))
+        if self.observation:
+            self.observation.displace(ids, next(drawn))
 
     def transmit(self, rows: Tensor, action: Tensor) -> Tensor:
         """What the motors of simulations ``rows`` (n,) make of averaged actions (n, A): late, and through slack."""
@@ -91,12 +97,20 @@ class Randomization:
             action = self.backlash.apply(rows, action)
         return action
 
-    def disturb(self, rows: Tensor, key: Tensor, step: Tensor) -> None:
-        """Writes the time steps of simulations ``rows`` (n,) and the forces on them, before physics."""
+    def disturb(self, rows: Tensor, key: Tensor, step: Tensor, action: Tensor) -> Tensor:
+        """Disturbs simulations ``rows`` (n,) before the physics of a step (n,) of the episodes of keys (n,).
+
+        Returns:
+            Actions (n, A) with their noise; time steps and forces have been written.
+        """
+        new = iter(self._draw_before(key, step))
+        if self.noise:
+            action = self.noise.apply(rows, next(new), action)
         if self.timing:
-            self.timing.apply(rows, key, step)
+            self.timing.apply(rows, next(new))
         if self.force:
-            self.force.apply(rows, key, step)
+            self.force.apply(rows, next(new))
+        return action
 
     def sense(self, rows: Tensor, key: Tensor, step: Tensor, true: Reading, first: bool) -> None:
         """Reads simulations ``rows`` (n,) at a step (n,) of the episodes of keys (n,).
@@ -105,12 +119,13 @@ class Randomization:
             true: with the markers where they sit.
             first: these are the first readings of their episodes, with nothing to hold before them.
         """
-        reading = self.observation.read(rows, key, step, true) if self.observation else true
+        new = iter(self._draw_after(key, step))
+        reading = self.observation.read(rows, next(new), true) if self.observation else true
         tips = reading.fingertips.unflatten(1, (-1, 3))
         if self.occlusion:
             tips = self.occlusion.begin(rows, tips) if first else self.occlusion.update(rows, tips)
         if self.loss:
-            tips = self.loss.begin(rows, tips) if first else self.loss.update(rows, key, step, tips)
+            tips = self.loss.begin(rows, tips) if first else self.loss.update(rows, next(new), tips)
         self._reading.fingertips[rows] = tips.flatten(1)
         self._reading.object_position[rows] = reading.object_position
         self._reading.object_orientation[rows] = reading.object_orientation

@@ -105,19 +105,18 @@ class Environment:
         """Draws starts from a bank from now on, filled from ``key`` (1,), as training does."""
         extra = torch.arange(self.num_environments, self.physics.num_simulations)
         # A bank in place of an older one must not be filled at the time steps of episodes that were under way.
-        self.randomization.prepare(torch.arange(self.num_environments), key.expand(self.num_environments))
+        self.randomization.begin(torch.arange(self.num_environments), key.expand(self.num_environments))
         self._bank = StartBank(self._player, self.physics, self._task.start_bank, extra, randomness.derive(key, _BANK))
 
     def begin(self, ids: Tensor, key: Tensor) -> None:
         """Starts new episodes in simulations ``ids`` (n,) from keys (n,)."""
         self.key[ids] = key
-        self.randomization.prepare(ids, key)
+        self.randomization.begin(ids, key)
         start_key = randomness.derive(key, _START)
         if self._bank is not None:
             self._bank.place(ids, start_key)
         else:
             self._player.play(ids, start_key)
-        self.randomization.begin(ids, key)
         self._average.reset(ids)
         self._noisy_average.reset(ids)
         self._previous_action[ids] = 0.0
@@ -151,13 +150,13 @@ class Environment:
 
     def _drive(self, rows: Tensor, action: Tensor) -> None:
         """From actions to targets, and what disturbs physics meanwhile, in the order of appendix C.2.9."""
-        effects, key, step = self.randomization, self.key[rows], self.steps[rows]
+        effects = self.randomization
+        noisy = effects.disturb(rows, self.key[rows], self.steps[rows], action)
         smooth = self._average.update(action, rows)
         if effects.noise:
-            smooth = self._noisy_average.update(effects.noise.apply(rows, key, step, action), rows)
+            smooth = self._noisy_average.update(noisy, rows)
         command = effects.transmit(rows, smooth)
         self.physics.ctrl[rows] = self._targets(command, self.physics.actuator_length[rows], rows)
-        effects.disturb(rows, key, step)
 
     def _sense(self, rows: Tensor, first: bool) -> None:
         if not self.randomization.senses:

@@ -17,11 +17,12 @@ from torch import Tensor
 from dexctl import randomness, rotation
 from dexctl.physics.cpu import CpuPhysics
 from dexctl.profile import schema
-from dexctl.profile.distribution import Distribution, Value
+from dexctl.profile.distribution import Distribution
 from dexctl.randomize.action import Backlash, Delay, Noise
 from dexctl.randomize.disturbance import Force, Timing
 from dexctl.randomize.markers import Loss
 from dexctl.randomize.observation import ObservationNoise, Reading
+from dexctl.randomize.sampled import Sampled
 from dexctl.reorient.environment import Environment
 from dexctl.rollout.play import TRIAL
 from dexctl.scene.build import Scene, build_scene
@@ -31,29 +32,6 @@ from dexctl.scene.build import Scene, build_scene
 # Simulations held at once, and the control steps of each in which markers are lost and objects pushed.
 _BATCH = 256
 _STEPS = 50
-
-
-@dataclasses.dataclass(frozen=True)
-class Sampled:
-    """One randomized quantity.
-
-    Attributes:
-        key: of the profile.
-        per: how often it is drawn.
-        each: what has a number of its own; empty where the simulation has one.
-        unit: empty for plain factors.
-        stated: what the profile says of the numbers in ``drawn``; of chances, the probability.
-        chance: the numbers say whether it happened, 1 or 0: their mean is to be compared.
-        drawn: (n, K) float64.
-    """
-
-    key: str
-    per: Literal["episode", "step", "push", "loss"]
-    each: str
-    unit: str
-    stated: Value
-    drawn: Tensor
-    chance: bool = False
 
 
 def draw_samples(profile: schema.Profile, count: int, seed: int = 0) -> list[Sampled]:
@@ -144,7 +122,7 @@ def _observation(
         torch.tensor([1.0, 0.0, 0.0, 0.0], dtype=torch.float64).repeat(len(rows), 1),
     )
     # What is read of nothing is noise.
-    read = noise.read(rows, env.key[rows], env.steps[rows], nowhere)
+    read = noise.read(rows, noise.step(env.key[rows], env.steps[rows]), nowhere)
     kept = rotation.from_rotation_vector(noise.rotation[rows])
     turn = rotation.to_rotation_vector(rotation.difference(read.object_orientation, kept))
     yield observed("fingertip_episode_m", noise.fingertips[rows])
@@ -167,9 +145,8 @@ def _noise(
         return Sampled(f"randomize.unmodeled.action_noise.{name}", per, "actuator", "", stated, drawn)
 
     nothing = torch.zeros(len(rows), num_actuators, dtype=torch.float64)
-    step = torch.zeros_like(rows)
-    still = noise.apply(rows, key, step, nothing)
-    full = noise.apply(rows, key, step, nothing + 1.0)
+    new = noise.step(key, torch.zeros_like(rows))
+    still, full = noise.apply(rows, new, nothing), noise.apply(rows, new, nothing + 1.0)
     yield noisy("step", "step", still - noise.offset[rows])
     yield noisy("episode", "episode", noise.offset[rows])
     yield noisy("factor", settings.factor_per, full - still)
@@ -192,7 +169,7 @@ def _timing(profile: schema.Profile, timing: Timing, env: Environment, rows: Ten
     name, stated = "randomize.unmodeled.timing", profile.randomize.unmodeled.timing.rate_per_s
     rate = timing.rate_per_s[rows, None]
     yield Sampled(f"{name}.rate_per_s", "episode", "", "1/s", stated, rate)
-    timing.apply(rows, key, torch.zeros_like(rows))
+    timing.apply(rows, timing.step(key, torch.zeros_like(rows)))
     extra = env.physics.model_field("opt.timestep")[rows, None] - profile.physics.timestep_s
     # Of every rate: the extra time over its mean.
     yield Sampled(f"{name} extra time", "step", "", "means", Distribution(exponential=1.0), extra * rate)
@@ -204,7 +181,7 @@ def _force(settings: schema.Force, force: Force, mass: Tensor, rows: Tensor, key
     pushes = []
     for step in range(_STEPS):
         faded = settings.decay * force.force[rows]
-        force.apply(rows, key, torch.full_like(rows, step))
+        force.apply(rows, force.step(key, torch.full_like(rows, step)))
         new = (force.force[rows] != faded).any(dim=1)
         pushes.append((force.force[rows] / mass[:, None])[new])
     accelerations = torch.cat(pushes)
@@ -222,7 +199,7 @@ def _loss(settings: schema.MarkerLoss, loss: Loss, env: Environment, rows: Tenso
     chances, seconds = [], []
     for step in range(1, _STEPS):
         seen = loss.left[rows] == 0
-        shown = loss.update(rows, key, torch.full_like(rows, step), clock(step))
+        shown = loss.update(rows, loss.step(key, torch.full_like(rows, step)), clock(step))
         begun = seen & (shown[..., 0] < step)
         chances.append(begun[seen])
         seconds.append((1 + loss.left[rows][begun]) * period_s)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dexctl.profile.distribution import Distribution, support
-from dexctl.rollout.samples import Sampled
+from dexctl.randomize.sampled import Sampled
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -24,6 +24,8 @@ _GROUPS = (
     ("Physics", "#3d7ea6", "randomize.physics."),
     ("Observation", "#d08c2e", "randomize.observation."),
     ("Unmodeled effects", "#5b8f5b", "randomize.unmodeled."),
+    ("Appearance of pictures", "#8a63a6", "randomize.appearance."),
+    ("Poses in pictures", "#a65a5a", "randomize.pose."),
 )
 # How far out unbounded distributions are shown.
 _NORMAL_REACH, _EXPONENTIAL_REACH = 4.0, 6.0
@@ -79,6 +81,8 @@ def _draw(axis: Any, one: Sampled, color: str, name: str) -> None:
     if one.chance:
         assert isinstance(one.stated, float)
         _draw_share(axis, numbers, one.stated, color)
+    elif isinstance(one.stated, tuple):
+        _draw_whole(axis, numbers, one.stated, color)
     elif isinstance(one.stated, Distribution):
         _draw_distribution(axis, numbers, one.stated, color)
     else:
@@ -97,6 +101,16 @@ def _draw_share(axis: Any, numbers: np.ndarray, stated: float, color: str) -> No
     axis.set_xlim(0, 1 if stated > 0.2 else 2 * max(stated, share, 1e-9))
     axis.set_ylim(-1, 1)
     axis.text(share, -0.75, f" {share:.3g}, stated {stated:.3g}", fontsize=7, color=_PALE, ha="center")
+
+
+def _draw_whole(axis: Any, numbers: np.ndarray, ends: tuple[int, int], color: str) -> None:
+    """Whole numbers from one end to the other, each as likely."""
+    at = np.arange(ends[0], ends[1] + 1)
+    shares = [float((numbers == one).mean()) for one in at]
+    axis.bar(at, shares, width=0.6, color=color, alpha=0.55)
+    axis.hlines(1 / len(at), ends[0] - 0.5, ends[1] + 0.5, color=_INK, linewidth=1.4)
+    axis.set_xticks(at)
+    axis.set_ylim(0, 1.15 * max(*shares, 1 / len(at)))
 
 
 def _draw_number(axis: Any, numbers: np.ndarray, stated: float, color: str) -> None:

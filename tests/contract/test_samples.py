@@ -22,12 +22,16 @@ def test_a_distribution_can_be_checked_from_the_shell_and_looked_at(shell, tmp_p
     assert (gain["least"], gain["most"]) == pytest.approx((numbers[0], numbers[-1]), rel=1e-6)
     assert gain["median"] == pytest.approx(numbers[2999], rel=1e-3)
     assert drawn["randomize.unmodeled.delay.probability"]["chance"] is True
+    lights = drawn["randomize.appearance.num_lights"]
+    assert (lights["per"], lights["stated"], lights["least"], lights["most"]) == ("picture", [4, 6], 4, 6)
+    assert drawn["randomize.pose.turned"]["mean"] == pytest.approx(0.4, abs=0.12)
     with Image.open(tmp_path / "drawn.png") as picture:
         assert min(picture.size) > 1000
 
 
 def test_people_get_a_table_and_quiet_the_path(shell):
-    settings = "--set randomize.observation.on=false --set randomize.unmodeled.on=false"
+    off = ("observation", "unmodeled", "appearance", "pose")
+    settings = " ".join(f"--set randomize.{group}.on=false" for group in off)
     done = shell(f"dexctl simulate -p block-paper {settings} --samples 3")
     lines = done.stdout.splitlines()
     assert lines[0].split()[:3] == ["randomize.", "for", "each"]

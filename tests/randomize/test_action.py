@@ -19,7 +19,7 @@ def backlash(*speeds_per_s):
     """One simulation whose actuators have these speeds of slack, inward and outward."""
     logs = torch.log(torch.tensor(speeds_per_s, dtype=torch.float64)).tolist()
     effect = Backlash(msgspec.structs.replace(UNMODELED.backlash, log_factor=1.0), logs, PERIOD_S, 1)
-    effect.begin(torch.tensor([0]), KEYS[:1])
+    effect.begin(torch.tensor([0]), effect.episode(KEYS[:1]))
     return effect
 
 
@@ -65,13 +65,13 @@ def test_the_worst_finger_takes_seven_steps_to_reverse_and_a_tight_one_loses_a_t
 def test_slack_is_in_its_middle_when_an_episode_begins():
     effect = backlash((10.0, 4.0))
     effect.apply(torch.tensor([0]), torch.ones(1, 1, dtype=torch.float64))
-    effect.begin(torch.tensor([0]), KEYS[:1])
+    effect.begin(torch.tensor([0]), effect.episode(KEYS[:1]))
     assert float(effect.slack) == 0.0
 
 
 def test_a_late_actuator_does_what_it_was_told_one_step_before_and_the_others_what_they_are_told():
     effect = Delay(UNMODELED.delay, 2, 20)
-    effect.begin(BOTH, KEYS)
+    effect.begin(BOTH, effect.episode(KEYS))
     told = torch.rand(6, 2, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     done = torch.stack([effect.apply(BOTH, one) for one in told])
     late = effect.late
@@ -105,14 +105,14 @@ def recording(transmit, into):
 
 def test_noise_keeps_one_part_for_the_episode_and_draws_the_rest_at_every_step():
     effect = Noise(UNMODELED.action_noise, 2, 20)
-    effect.begin(BOTH, KEYS)
+    effect.begin(BOTH, effect.episode(KEYS))
     kept = effect.offset.clone()
     zero = torch.zeros(2, 20, dtype=torch.float64)
-    steps = [effect.apply(BOTH, KEYS, torch.full((2,), step), zero) - kept for step in range(3)]
+    steps = [effect.apply(BOTH, effect.step(KEYS, torch.full((2,), step)), zero) - kept for step in range(3)]
     assert torch.equal(effect.offset, kept)
     assert not bool((steps[0] == steps[1]).any() or (steps[1] == steps[2]).any())
-    assert torch.equal(steps[1], effect.apply(BOTH, KEYS, torch.ones(2, dtype=torch.int64), zero) - kept)
-    effect.begin(BOTH, KEYS + 2)
+    assert torch.equal(steps[1], effect.apply(BOTH, effect.step(KEYS, torch.ones(2, dtype=torch.int64)), zero) - kept)
+    effect.begin(BOTH, effect.episode(KEYS + 2))
     assert not bool((effect.offset == kept).any())
 
 
@@ -120,9 +120,9 @@ def test_noise_keeps_one_part_for_the_episode_and_draws_the_rest_at_every_step()
 def test_the_factor_is_drawn_as_often_as_the_profile_says(per):
     quiet = msgspec.structs.replace(UNMODELED.action_noise, step=0.0, episode=0.0, factor_per=per)
     effect = Noise(quiet, 2, 20)
-    effect.begin(BOTH, KEYS)
+    effect.begin(BOTH, effect.episode(KEYS))
     one = torch.ones(2, 20, dtype=torch.float64)
-    first, second = (effect.apply(BOTH, KEYS, torch.full((2,), step), one) for step in range(2))
+    first, second = (effect.apply(BOTH, effect.step(KEYS, torch.full((2,), step)), one) for step in range(2))
     assert torch.equal(first, second) == (per == "episode")
     assert not bool((first == 1).any())
 

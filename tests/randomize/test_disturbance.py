@@ -30,7 +30,7 @@ def test_steps_are_only_ever_longer_anew_at_each_and_at_a_rate_that_the_episode_
 def test_a_start_is_played_at_the_plain_time_step(make):
     env = make(3, TIMING)
     acted(env, 1)
-    env.randomization.prepare(torch.tensor([1]), torch.tensor([9]))
+    env.randomization.begin(torch.tensor([1]), torch.tensor([9]))
     steps = env.physics.model_field("opt.timestep")
     assert float(steps[1]) == env.profile.physics.timestep_s
     assert bool((steps[[0, 2]] > env.profile.physics.timestep_s).all())
@@ -54,12 +54,12 @@ def test_a_push_fades_and_a_new_one_takes_its_place(make):
     force.force[:] = torch.tensor([0.5, -0.25, 1.0])
     rows = torch.arange(2)
     for step in range(1, 4):
-        force.apply(rows, env.key, torch.full((2,), step))
+        force.apply(rows, force.step(env.key, torch.full((2,), step)))
         torch.testing.assert_close(force.force, DECAY**step * torch.tensor([[0.5, -0.25, 1.0]] * 2).double())
     force.probability[:] = 1.0
-    force.apply(rows, env.key, torch.full((2,), 4))
+    force.apply(rows, force.step(env.key, torch.full((2,), 4)))
     faded = force.force.clone()
-    force.apply(rows, env.key, torch.full((2,), 5))
+    force.apply(rows, force.step(env.key, torch.full((2,), 5)))
     assert not bool((force.force == DECAY * faded).any())
 
 
@@ -90,7 +90,7 @@ def test_pushes_come_as_often_as_the_episode_says(make):
     force.probability[:] = 0.05
     for step in range(100):
         faded = DECAY * force.force
-        force.apply(rows, env.key, torch.full((200,), step))
+        force.apply(rows, force.step(env.key, torch.full((200,), step)))
         hits += int((force.force != faded).any(dim=1).sum())
     # 20,000 trials: a spread of 31 around a thousand.
     assert hits == pytest.approx(1000, abs=4 * 31)

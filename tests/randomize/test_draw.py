@@ -5,7 +5,7 @@ import torch
 
 from dexctl import randomness
 from dexctl.profile.distribution import Distribution
-from dexctl.randomize.draw import Draws
+from dexctl.randomize.draw import Draws, Together
 
 from .conftest import assert_drawn_from
 
@@ -54,3 +54,32 @@ def test_what_one_is_drawn_from_changes_no_other():
         after = Draws("test", first=(instead, 2), other=(VALUES["normal"], 3))(KEYS)
         assert torch.equal(before["other"], after["other"])
         assert not torch.equal(before["first"], after["first"])
+
+
+def test_what_is_drawn_together_is_to_the_last_bit_what_each_gives_alone():
+    sets = [
+        Draws("first", one=(VALUES["normal"], 3), other=(VALUES["uniform"], 2), fixed=(0.5, 4)),
+        Draws("second", none=(VALUES["normal"], 0), one=(VALUES["normal"], 40)),
+        Draws("third", one=(VALUES["exponential"], 1), other=(VALUES["loguniform"], 20), more=(VALUES["normal"], 5)),
+    ]
+    for keys in (KEYS[:1], KEYS[:7], KEYS[:256]):
+        step = torch.arange(len(keys))
+        for drawn, draws in zip(Together(sets)(keys, step), sets, strict=True):
+            alone = draws(keys, step)
+            assert drawn.keys() == alone.keys() == draws.values.keys()
+            for name, (_, count) in draws.values.items():
+                assert drawn[name].shape == (len(keys), count)
+                assert torch.equal(drawn[name], alone[name]), name
+
+
+def test_normal_numbers_are_those_of_box_and_muller_in_the_order_of_their_columns():
+    stream = randomness.derive(KEYS[:50], randomness.stream("test.normal"))
+    draws = Draws("test", one=(VALUES["normal"], 2), between=(VALUES["uniform"], 2), other=(VALUES["normal"], 3))
+    drawn = draws(KEYS[:50])
+    expected = 2.0 + 0.15 * randomness.normal(stream, 7)
+    assert torch.equal(drawn["one"], expected[:, :2])
+    assert torch.equal(drawn["other"], expected[:, 4:])
+
+
+def test_of_nothing_nothing_is_drawn():
+    assert Together([])(KEYS) == []

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from dexctl import randomness
+from dexctl import randomness, rotation
 from dexctl.randomize.dynamics import moved_limits
 
-from .conftest import OFF, acted, begin
+from .conftest import OFF, acted, begin, scene_for
 
 ONLY_PHYSICS = tuple(OFF[1:])
 NEUTRAL = {
@@ -121,6 +121,26 @@ def test_a_larger_object_of_the_same_mass_turns_more_heavily(make):
     bound = env.physics.model_field("geom_rbound")[:, scene.object_geoms[0]]
     torch.testing.assert_close(bound, half.norm(dim=1))
     torch.testing.assert_close(env.physics.model_field("geom_aabb")[:, scene.object_geoms[0], 3:], half)
+
+
+def test_a_larger_object_touches_what_a_model_of_its_size_touches(make):
+    scale, count = 1.3, 300
+    env = make(count, (*only("object_scale"), f"randomize.physics.object_scale={{uniform=[{scale},{scale + 1e-9}]}}"))
+    made = scene_for((*OFF, f"object.size_m={env.profile.object.size_m * scale}")).model
+    # Anywhere about the open hand, as it may arrive there.
+    at, qpos = env.physics.scene.object_qpos, env.physics.qpos.clone()
+    places = randomness.derive(randomness.key(2).expand(count), torch.arange(count))
+    qpos[:, at : at + 3] = torch.tensor(env.profile.object.spawn_m) + 0.1 * (randomness.uniform(places, 3) - 0.5)
+    qpos[:, at + 3 : at + 7] = rotation.normalize(randomness.normal(places, 4))
+    contacts = env.physics.batch.bind("ncon")
+    env.physics.place(torch.arange(count), qpos, torch.zeros_like(env.physics.qvel))
+    data = mujoco.MjData(made)
+    expected = []
+    for state in qpos.numpy():
+        data.qpos[:] = state
+        mujoco.mj_fwdPosition(made, data)
+        expected.append(data.ncon)
+    assert contacts.ravel().tolist() == expected
 
 
 def test_a_simulation_with_new_physics_moves_like_a_model_that_was_made_so(make):

@@ -26,7 +26,8 @@ def played(loss, steps, key=7):
     loss.begin(ONE, clock(0))
     shown = []
     for step in range(1, steps):
-        shown.append(loss.update(ONE, torch.tensor([key]), torch.tensor([step]), clock(step))[0, :, 0])
+        new = loss.step(torch.tensor([key]), torch.tensor([step]))
+        shown.append(loss.update(ONE, new, clock(step))[0, :, 0])
     return torch.stack(shown)
 
 
@@ -64,7 +65,7 @@ def test_an_episode_begins_with_every_marker_in_sight():
     always = msgspec.structs.replace(UNMODELED.marker_loss, probability_per_s=0.999999999)
     loss = Loss(always, PERIOD_S, 1, 5)
     loss.begin(ONE, clock(0))
-    loss.update(ONE, ONE, ONE, clock(1))
+    loss.update(ONE, loss.step(ONE, ONE), clock(1))
     assert bool((loss.left > 0).any())
     assert torch.equal(loss.begin(ONE, clock(9)), clock(9))
     assert not bool(loss.left.any())

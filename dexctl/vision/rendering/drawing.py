@@ -6,6 +6,7 @@ from types import TracebackType
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dexctl import randomness
 from dexctl.profile import schema
@@ -16,6 +17,16 @@ from dexctl.vision.rendering.renderer import Kind, open_renderer
 
 _LOOK = randomness.stream("render.look")
 _POSE = randomness.stream("render.pose")
+
+
+def look_keys(seed: int, look: Tensor) -> Tensor:
+    """What looks (n,) int64 are drawn from, (n,)."""
+    return randomness.derive(randomness.key(seed).expand(len(look)), _LOOK, look)
+
+
+def pose_keys(seed: int, row: Tensor) -> Tensor:
+    """What the poses of rows (n,) int64 are changed from, (n,)."""
+    return randomness.derive(randomness.key(seed).expand(len(row)), _POSE, row)
 
 
 class Drawing:
@@ -33,7 +44,7 @@ class Drawing:
         """
         self._renderer = open_renderer(kind, profile, size_px)
         self._pose = profile.randomize.pose
-        self._key = randomness.key(seed)
+        self._seed = seed
         self._at = self._renderer.object_qpos
         self.device = self._renderer.device
 
@@ -54,16 +65,16 @@ class Drawing:
         Returns:
             Every column of ``store.images``.
         """
-        at, key = self._at, self._key.expand(len(row))
+        at = self._at
         posed = torch.from_numpy(qpos.astype(np.float64))
         position, orientation, done = augment(
             self._pose,
-            randomness.derive(key, _POSE, torch.from_numpy(row)),
+            pose_keys(self._seed, torch.from_numpy(row)),
             posed[:, at : at + 3],
             posed[:, at + 3 : at + 7],
         )
         posed[:, at : at + 3], posed[:, at + 3 : at + 7] = position, orientation
-        drawn = self._renderer.look.draw(randomness.derive(key, _LOOK, torch.from_numpy(look)))
+        drawn = self._renderer.look.draw(look_keys(self._seed, torch.from_numpy(look)))
         return {
             "images": self._renderer.draw(posed.numpy(), drawn),
             "object_position_m": position.numpy().astype(np.float32),
