@@ -30,7 +30,7 @@ def test_json_is_one_document_with_what_a_comparison_needs(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["bench", "--json", "--runs", "7"])
     harness.bench("bench", [lambda: {"a": 3.0}, lambda: {"b": 2.0}], {"a_over_b": ("a", "b")})
     document = json.loads(capsys.readouterr().out)
-    assert document.keys() == {"name", "ratios", "parts", "runs", "machine", "versions", "date"}
+    assert document.keys() == {"name", "ratios", "parts", "absent", "runs", "machine", "versions", "date"}
     assert document["ratios"] == {"a_over_b": 1.5}
     assert document["parts"] == {"a_over_b": ["a", "b"]}
     assert len(document["runs"]) == 7
@@ -58,3 +58,9 @@ def test_a_toy_is_one_run_and_nothing_before_it(monkeypatch, capsys):
     harness.bench("bench", [lambda: called.append(1) or {"a": 3.0}], {})
     assert called == [1]
     assert json.loads(capsys.readouterr().out)["runs"] == [{"a": 3.0}]
+
+
+def test_what_was_not_measured_stands_in_the_table_with_the_reason(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["bench", "--toy"])
+    harness.bench("bench", [lambda: {"a": 3.0}], {}, absent={"theirs": "no wheel for this Python"})
+    assert "theirs        no wheel for this Python" in capsys.readouterr().out

@@ -34,6 +34,7 @@ BENCHES = (
     "calibrate",
     "rollout",
     "randomize",
+    "physics",
     "vision",
     "render",
     "loop",

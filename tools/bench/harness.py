@@ -12,6 +12,7 @@ import datetime
 import os
 import platform
 import statistics
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -63,7 +64,13 @@ def describe_date() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def bench(name: str, cases: Sequence[Case], ratios: Mapping[str, tuple[str, str]], num_warm_ups: int = 1) -> None:
+def bench(
+    name: str,
+    cases: Sequence[Case],
+    ratios: Mapping[str, tuple[str, str]],
+    num_warm_ups: int = 1,
+    absent: Mapping[str, str] | None = None,
+) -> None:
     """Parses the command line, measures, and prints a table, or one document with ``--json``.
 
     Args:
@@ -71,8 +78,9 @@ def bench(name: str, cases: Sequence[Case], ratios: Mapping[str, tuple[str, str]
         cases: what is measured.
         ratios: by name, the measure above the line and the one below.
         num_warm_ups: runs of all cases that are not counted.
+        absent: what could not be measured, by name, and why.
     """
-    parser = argparse.ArgumentParser(prog=name, description=cases[0].__globals__.get("__doc__"))
+    parser = argparse.ArgumentParser(prog=name, description=sys.modules["__main__"].__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--runs", type=int, default=LEAST_RUNS, help=f"how often, at least {LEAST_RUNS}")
     parser.add_argument("--toy", action="store_true", help="one run, unwarmed: shows that it works, measures nothing")
@@ -85,6 +93,7 @@ def bench(name: str, cases: Sequence[Case], ratios: Mapping[str, tuple[str, str]
         "name": name,
         "ratios": {ratio: median_ratio(runs, *pair) for ratio, pair in ratios.items()},
         "parts": ratios,
+        "absent": absent or {},
         "runs": runs,
         "machine": machine,
         "versions": describe_versions(),
@@ -102,9 +111,11 @@ def tables_of(document: Mapping[str, Any]) -> list[Table]:
         (name, statistics.median(values), min(values), max(values))
         for name, values in zip(runs[0], measured, strict=True)
     ]
+    absent = document.get("absent") or {}
     return [
         Table(("measure", "median", "least", "most"), rows, f"{len(runs)} runs"),
         Table(("ratio", "median"), list(document["ratios"].items())),
+        *([Table(("not measured", "why"), list(absent.items()))] if absent else []),
     ]
 
 

@@ -4,8 +4,8 @@
 random actions, their AsyncVectorEnv with a process a core, our vector environment with a thread a core.
 ``trained_over_recurrent_ppo``: environment steps trained on per second, our optimizer with a worker a core
 beside RecurrentPPO of sb3-contrib, same environment, batch and sizes of layers. The environments are made
-when they are missing and kept in the cache folder (``XDG_CACHE_HOME``). Sample Factory 2.1.1 asks for
-NumPy below 2 and Gymnasium below 1, which cannot be installed beside ours.
+when they are missing and kept in the cache folder (``XDG_CACHE_HOME``). What cannot be installed or does not run
+is in the table with the reason.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 import venv
 from pathlib import Path
 
-from harness import bench
+from harness import Case, bench
 from train import train
 
 from dexctl.console.machine import usable_cores
@@ -29,6 +29,11 @@ SIMULATED_S = 480
 UPDATES = 3
 # Gymnasium-Robotics' block environment fails an assertion on MuJoCo 3.4 and later.
 ROBOTICS = ("gymnasium-robotics==1.4.2", "gymnasium==1.4.0", "mujoco<3.4")
+ENVPOOL = ("envpool==1.2.5", "gymnasium==1.4.0")
+# pip, asked for Sample Factory beside our requirements, goes back to 1.123 of 2021, which has another interface.
+ABSENT = {
+    "sample_factory": "2.1.1 asks for NumPy below 2 and Gymnasium below 1, and cannot be installed beside dexctl",
+}
 SB3 = ("sb3-contrib==2.9.2", "-c", str(ROOT / "constraints.txt"), "-e", str(ROOT))
 
 
@@ -61,6 +66,21 @@ def gymnasium_robotics() -> dict[str, float]:
     return simulated(environment("gymnasium-robotics", ROBOTICS), "gymnasium_robotics")
 
 
+def envpool() -> dict[str, float]:
+    """EnvPool's version of Gymnasium-Robotics' hand and block."""
+    return simulated(environment("envpool", ENVPOOL), "envpool")
+
+
+def attempt(case: Case, name: str) -> list[Case]:
+    """The case if a peer runs here; otherwise none, and the reason goes among those that are absent."""
+    try:
+        case()
+    except subprocess.CalledProcessError as error:
+        ABSENT[name] = f"it does not run here: {Path(str(error.cmd[0])).name} ended with {error.returncode}"
+        return []
+    return [case]
+
+
 def ours() -> dict[str, float]:
     """Ours, through Gymnasium."""
     return simulated(sys.executable, "ours")
@@ -77,10 +97,13 @@ def optimize() -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    theirs = attempt(envpool, "envpool")
+    ratio = {"simulated_time_over_envpool": ("ours_simulated_s_per_s", "envpool_simulated_s_per_s")}
     bench(
         "peers",
-        [gymnasium_robotics, ours, recurrent_ppo, optimize],
+        [gymnasium_robotics, ours, *theirs, recurrent_ppo, optimize],
         {
+            **(ratio if theirs else {}),
             "simulated_time_over_gymnasium_robotics": (
                 "ours_simulated_s_per_s",
                 "gymnasium_robotics_simulated_s_per_s",
@@ -88,4 +111,5 @@ if __name__ == "__main__":
             "trained_over_recurrent_ppo": ("optimize_trained_steps_per_s", "recurrent_ppo_trained_steps_per_s"),
         },
         num_warm_ups=0,
+        absent=ABSENT,
     )
