@@ -113,7 +113,7 @@ def _root_page() -> str:
             ".SH FILES",
             _FILES,
             ".SH SEE ALSO",
-            *_see_also(path.name for path in sorted(MAN.glob("*.5"))),
+            *_see_also(path.name for path in sorted(MAN.glob("*.[57]"))),
         ),
     ]
     return "\n".join(lines) + "\n"

@@ -13,5 +13,5 @@ class Pages(BuildHookInterface):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Adds the pages to what the wheel installs beside the package."""
-        for page in sorted(Path(self.root, "man").glob("*.[15]")):
+        for page in sorted(Path(self.root, "man").glob("*.[157]")):
             build_data["shared_data"][str(page)] = f"share/man/man{page.suffix[1:]}/{page.name}"

@@ -103,6 +103,9 @@ def test_a_recipe_says_what_it_is_for(name):
         ("robot-day --bogus", "an option is --policy"),
         ("robot-day --trials", "--trials: give a value"),
         ("table3 --scale many", "whole numbers"),
+        ("walk here there", "one folder, or none"),
+        ("wheel-check some", "the only word is all"),
+        ("fuzz long", "give a number of seconds"),
     ],
 )
 def test_wrong_words_are_told_and_nothing_is_run(recipe, stand_in, line, says):

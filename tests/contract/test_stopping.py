@@ -1,0 +1,47 @@
+"""A signal in the middle of a command: it ends as stated, and what it made is whole and gone on with."""
+
+import signal
+
+import pytest
+
+from dexctl.store.images import Images
+from dexctl.store.states import States
+
+GATHER = "simulate --policy zero -p block-paper --set task.start_random_steps=0 --every 2 -o states.zarr"
+DRAW = "render states.zarr -o images.zarr --set render.detail_px=6.0 --size 16 --workers 1"
+
+
+@pytest.fixture
+def states(shell, tmp_path):
+    assert shell(f"dexctl {GATHER} --states 8 --quiet").returncode == 0
+    return tmp_path / "states.zarr"
+
+
+def ends_with(program, number, after):
+    program.wait(after)
+    program.ask(number)
+    assert program.end() == 128 + number, program.messages
+    (end,) = program.of("end")
+    assert (end["code"], end["status"]) == (128 + number, "stopped")
+    assert not [line for line in program.messages if "Traceback" in line]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_gathering_keeps_the_states_it_has_and_goes_on(start, states, shell, number):
+    ends_with(start(f"{GATHER} --states 1000000"), number, "start")
+    kept = len(States(states))
+    assert kept >= 8
+    assert shell(f"dexctl {GATHER} --states {kept + 2}").returncode == 0
+    assert len(States(states)) == kept + 2
+
+
+def test_rendering_keeps_the_pictures_it_has_and_goes_on(start, states, shell, tmp_path):
+    ends_with(start(f"{DRAW} --count 1000000"), signal.SIGTERM, "ready")
+    kept = len(Images(tmp_path / "images.zarr")) if (tmp_path / "images.zarr").exists() else 0
+    assert shell(f"dexctl {DRAW} --count {kept + 2}").returncode == 0
+    assert len(Images(tmp_path / "images.zarr")) == kept + 2
+
+
+def test_a_served_robot_ends(start):
+    robot = start("simulate --serve tcp://127.0.0.1:0 -p robot/twin --rate max")
+    ends_with(robot, signal.SIGTERM, "ready")
