@@ -22,7 +22,9 @@ _AXES = (
 
 
 def read_iterations(events: Path) -> list[dict[str, Any]]:
-    """The ``iteration`` events of a run, in order; a torn last line is passed over.
+    """The ``iteration`` events of a run, in order of their steps; a torn last line is passed over.
+
+    A resumed run goes on from its last checkpoint: what a killed process did beyond it was lost, and is left out.
 
     Raises:
         DataError: the file cannot be read.
@@ -31,15 +33,23 @@ def read_iterations(events: Path) -> list[dict[str, Any]]:
         lines = events.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{events}: {error}") from error
-    found = []
+    found: list[dict[str, Any]] = []
     for line in lines:
         try:
             event = json.loads(line)
         except (ValueError, RecursionError):
             continue
         if isinstance(event, dict) and event.get("event") == "iteration":
+            while found and _goes_back(found[-1], event):
+                found.pop()
             found.append(event)
     return found
+
+
+def _goes_back(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether the later event is of no more progress; a pose estimator's is counted in states."""
+    done, reached = (event.get("steps", event.get("states")) for event in (before, after))
+    return isinstance(done, int | float) and isinstance(reached, int | float) and done >= reached
 
 
 def draw_curve(events: Path, path: Path) -> None:
