@@ -11,12 +11,15 @@ from dexctl.commands.options import Json
 
 
 def inspect(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A run, a checkpoint, a failing simulation, a profile.")],
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="PATH", help="A run, a checkpoint, a dataset, a failing simulation, a profile."),
+    ],
     json: Json = False,
 ) -> None:
     """Tell what a file or folder of dexctl is, and whether it is whole."""
-    from dexctl.console.inspection import describe
-    from dexctl.console.output import Output, Table
+    from dexctl.console.inspection import describe, tables
+    from dexctl.console.output import Output
 
     found = describe(path)
-    Output(json).show(found, Table((), [(key, str(value)) for key, value in found.items()]))
+    Output(json).show(found, *tables(found))

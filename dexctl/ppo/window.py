@@ -16,7 +16,7 @@ from dexctl.wire.messages import WorkerView
 
 # Goals in a row are averaged over so many of the newest episodes.
 _EPISODES_SHOWN = 400
-_SECONDS_PER_YEAR = 365.25 * 24 * 3600
+SECONDS_PER_YEAR = 365.25 * 24 * 3600
 
 
 class Window(msgspec.Struct):
@@ -85,7 +85,7 @@ class Figures:
         return {
             "version": version,
             "steps": steps,
-            "simulated_years": simulated_s / _SECONDS_PER_YEAR,
+            "simulated_years": simulated_s / SECONDS_PER_YEAR,
             "steps_per_s": update.steps / elapsed_s,
             "goals": float(np.mean(self._goals)) if self._goals else None,
             "drop_share": drops / len(self._ends) if self._ends else None,

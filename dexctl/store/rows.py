@@ -83,14 +83,7 @@ def open_group(path: Path, kind: str) -> tuple[zarr.Group, dict[str, Any], int]:
         MissingError: there is none.
         DataError: it is no Zarr v3 group, or holds something else.
     """
-    if not path.exists():
-        raise MissingError(f"{path}: no such dataset")
-    try:
-        group = zarr.open_group(store=str(path), mode="r+", zarr_format=3)
-        about = _about(group)
-    # A foreign or cut zarr.json fails in zarr, in JSON, or by lacking the key.
-    except Exception as error:
-        raise DataError(f"{path}: not a dataset of dexctl ({error})", f"Expected Zarr v3 with {kind}.") from error
+    group, about = _open(path, kind)
     if about.pop("kind", None) != kind or about.pop("version", None) != VERSION:
         found = _about(group)
         raise DataError(
@@ -101,6 +94,27 @@ def open_group(path: Path, kind: str) -> tuple[zarr.Group, dict[str, Any], int]:
     if not isinstance(rows, int) or isinstance(rows, bool) or rows < 0:
         raise DataError(f"{path}: attribute dexctl.rows is {rows!r}", "It is damaged: make it again.")
     return group, about, rows
+
+
+def kind_of(path: Path) -> str:
+    """What a dataset says that it holds: ``states``, ``images``, ``recording``.
+
+    Raises:
+        MissingError: there is none.
+        DataError: it is no dataset of dexctl.
+    """
+    return str(_open(path, "states, images or a recording")[1].get("kind"))
+
+
+def _open(path: Path, expected: str) -> tuple[zarr.Group, dict[str, Any]]:
+    if not path.exists():
+        raise MissingError(f"{path}: no such dataset")
+    try:
+        group = zarr.open_group(store=str(path), mode="r+", zarr_format=3)
+        return group, _about(group)
+    # A foreign or cut zarr.json fails in zarr, in JSON, or by lacking the key.
+    except Exception as error:
+        raise DataError(f"{path}: not a dataset of dexctl ({error})", f"Expected Zarr v3 with {expected}.") from error
 
 
 def _about(group: zarr.Group) -> dict[str, Any]:
