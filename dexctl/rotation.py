@@ -34,7 +34,7 @@ def conjugate(q: Tensor) -> Tensor:
 
 
 def canonical(q: Tensor) -> Tensor:
-    """The one of ``q`` and ``-q`` whose w is not negative; both are the same rotation."""
+    """The one of ``q`` (..., 4) and ``-q`` whose w is not negative; both are the same rotation."""
     return torch.where(q[..., :1] < 0, -q, q)
 
 

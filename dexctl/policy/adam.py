@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def adam_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Moments and counts by ``INDEX.NAME``, in the order of the parameters."""
+    """Moments, of each parameter's shape, and counts () by ``INDEX.NAME``, in the order of the parameters."""
     return {
         f"{index}.{name}": value
         for index, moments in optimizer.state_dict()["state"].items()

@@ -59,7 +59,7 @@ class RunningNormalization(nn.Module):
 
     @torch.no_grad()
     def merge(self, mean: Tensor, variance: Tensor, num_rows: float) -> None:
-        """Takes the statistics of ``num_rows`` more rows into these."""
+        """Takes the statistics of ``num_rows`` more rows into these: ``mean`` (D,) and ``variance`` (D,)."""
         total = self.count + num_rows
         share = (num_rows / total).to(self.mean.dtype)
         delta = mean - self.mean

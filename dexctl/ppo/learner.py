@@ -298,7 +298,7 @@ class Learner:
             group["lr"] = rate
 
     def state(self) -> dict[str, Tensor]:
-        """All that a resumed run needs, by name; the policy's own part is below ``actor.``."""
+        """All that a resumed run needs, by name and in each parameter's shape; the policy's own is below ``actor.``."""
         tensors: dict[str, Tensor] = {}
         for prefix, module in self._modules():
             tensors |= {f"{prefix}{name}": value for name, value in module.state_dict().items()}

@@ -36,11 +36,11 @@ class Peers(Protocol):
         ...
 
     def total(self, numbers: Tensor) -> Tensor:
-        """Sums over the processes, element by element."""
+        """Sums over the processes, element by element, of numbers (...); as (...)."""
         ...
 
     def moments(self, parts: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-        """Mean and standard deviation of each part, over what all processes have of it."""
+        """Mean () and standard deviation () of each part (...), over what all processes have of it."""
         ...
 
     def pooled(self, statistics: Sequence[Statistics], size: int) -> list[Statistics]:
@@ -48,7 +48,7 @@ class Peers(Protocol):
         ...
 
     def add_gradients(self, parameters: Sequence[Tensor], stop: bool) -> bool:
-        """Replaces gradients by their sums over the processes, None being zero; whether any process stops."""
+        """Replaces gradients, each of its parameter's shape, by their sums, None being zero; whether any stops."""
         ...
 
     def handed_round(self, content: bytes) -> bytes:
@@ -70,11 +70,11 @@ class Alone:
         return [mine]
 
     def total(self, numbers: Tensor) -> Tensor:
-        """Its own numbers."""
+        """Its own numbers (...)."""
         return numbers
 
     def moments(self, parts: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-        """Mean and standard deviation of each part."""
+        """Mean () and standard deviation () of each part (...)."""
         return [(part.mean(), part.std(correction=0)) for part in parts]
 
     def pooled(self, statistics: Sequence[Statistics], size: int) -> list[Statistics]:
@@ -114,14 +114,14 @@ class Group:
         return [int(number) for number in self._gathered(torch.tensor([mine]))]
 
     def total(self, numbers: Tensor) -> Tensor:
-        """Sums over the processes, element by element."""
+        """Sums over the processes, element by element, of numbers (...); as (...)."""
         summed = numbers.clone()
         with _all_there():
             dist.all_reduce(summed, group=self._group)
         return summed
 
     def moments(self, parts: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-        """Mean and standard deviation of each part, over what all processes have of it."""
+        """Mean () and standard deviation () of each part (...), over what all processes have of it."""
         rows = []
         for part in parts:
             wide = part.double()
@@ -145,7 +145,7 @@ class Group:
         ]
 
     def add_gradients(self, parameters: Sequence[Tensor], stop: bool) -> bool:
-        """Replaces gradients by their sums over the processes, None being zero; whether any process stops."""
+        """Replaces gradients, each of its parameter's shape, by their sums, None being zero; whether any stops."""
         pieces = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
         flag = pieces[0].new_full((1,), float(stop))
         flat = torch.cat([piece.flatten() for piece in (*pieces, flag)])

@@ -166,7 +166,7 @@ class StartBank:
         self._player.drive(self._refresh)
 
     def advance(self, failed: Tensor) -> None:
-        """Takes what the refreshing simulations finished into the bank."""
+        """Takes what the refreshing simulations finished into the bank; ``failed`` (n,) are ids whose step failed."""
         done = self._player.advance(self._refresh, failed)
         for sim in done.tolist():
             self.qpos[self._cursor] = self._physics.qpos[sim]
