@@ -59,6 +59,10 @@ def stream(name: str) -> int:
     return value
 
 
+# Trial i of a seed is the same in an evaluation, in what is shown and on a robot: its goals, its draws.
+TRIAL = stream("evaluate.trial")
+
+
 def uniform(key: Tensor, count: int, dtype: torch.dtype = torch.float64) -> Tensor:
     """Uniform numbers in [0, 1).
 

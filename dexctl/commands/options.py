@@ -26,7 +26,8 @@ def complete_runs(incomplete: str) -> list[str]:
     """Run folders that begin so, in ``runs`` when nothing is typed yet; then the checkpoints of one run."""
     import glob
 
-    from dexctl.console.run_folder import CHECKPOINTS, LOCK
+    from dexctl.console.run_folder import LOCK
+    from dexctl.policy import CHECKPOINTS
 
     typed = incomplete or "runs/"
     start = glob.escape(typed)

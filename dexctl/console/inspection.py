@@ -17,7 +17,7 @@ from dexctl.console.run_folder import EVENTS, LOCK, PROFILE
 from dexctl.errors import DataError, MissingError
 from dexctl.evaluate.curve import read_iterations
 from dexctl.physics.failure import is_failure, replay_failure
-from dexctl.policy import checkpoint
+from dexctl.policy import CHECKPOINTS, checkpoint
 from dexctl.ppo.window import SECONDS_PER_YEAR
 from dexctl.profile.load import load
 from dexctl.store.opening import is_dataset, open_dataset
@@ -141,7 +141,7 @@ def _dataset(path: Path) -> dict[str, Any]:
 
 
 def _run(path: Path) -> dict[str, Any]:
-    is_run = (path / LOCK).exists() or (path / checkpoint.CHECKPOINTS).is_dir()
+    is_run = (path / LOCK).exists() or (path / CHECKPOINTS).is_dir()
     checkpoints = [str(one) for one in checkpoint.listed(path)]
     if not is_run and not checkpoints:
         raise DataError(f"{path}: neither a dataset nor a run folder, and no checkpoint in it", _KNOWN)

@@ -11,13 +11,13 @@ from types import TracebackType
 from typing import Any
 
 from dexctl.errors import CreateError, ProfileError, TemporaryError
+from dexctl.policy import CHECKPOINTS
 from dexctl.profile.load import Loaded, load, shaping_tables
 from dexctl.store.whole_file import write_whole
 
 LOCK = "lock"
 PROFILE = "profile.toml"
 EVENTS = "events.jsonl"
-CHECKPOINTS = "checkpoints"
 
 
 class RunFolder:

@@ -21,7 +21,6 @@ from dexctl.reorient.observation import concatenate
 from dexctl.rollout.collector import sampling_noise
 from dexctl.scene.build import build_scene
 
-_TRIAL = randomness.stream("evaluate.trial")
 # From simulations, their rows and what is perceived of them to what the policy sees.
 Look = Callable[[Environment, Tensor, dict[str, Tensor]], dict[str, Tensor]]
 _ERROR = End.ERROR.name.lower()
@@ -93,7 +92,7 @@ def play_trials(
     physics = make_physics(scene, rows, profile.physics)
     env = Environment(profile, scene, physics, rows, profile.evaluate.goal_timeout_s, profile.evaluate.goals)
     policy = chooser(rows)
-    keys = randomness.derive(randomness.key(seed).expand(count), _TRIAL, torch.arange(count))
+    keys = randomness.derive(randomness.key(seed).expand(count), randomness.TRIAL, torch.arange(count))
     index = torch.arange(rows)
     waiting = iter(range(rows, count))
     goal_seconds: list[list[float]] = [[] for _ in range(count)]

@@ -18,13 +18,13 @@ import safetensors.torch
 from torch import Tensor, nn
 
 from dexctl.errors import DataError, MissingError, ProtocolError
+from dexctl.policy import CHECKPOINTS
 from dexctl.profile.schema import Profile
 from dexctl.store.whole_file import write_whole
 
 FORMAT = "dexctl-checkpoint"
 VERSION = 1
 SUFFIX = ".safetensors"
-CHECKPOINTS = "checkpoints"
 # Where header and checksum stand among the metadata of safetensors.
 _HEADER = "dexctl"
 _CHECKSUM = "checksum"
@@ -71,7 +71,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
         return self.header.profile
 
     def module(self, prefix: str) -> dict[str, Tensor]:
-        """The tensors below ``prefix``, by what follows it."""
+        """The tensors below ``prefix``, by what follows it, in the shapes that the header gives them."""
         return {name[len(prefix) :]: tensor for name, tensor in self.tensors.items() if name.startswith(prefix)}
 
 

@@ -17,8 +17,6 @@ from dexctl.reorient.observation import Remembered, Sensed, concatenate, name_al
 from dexctl.reorient.rules import End, Limits, judge
 from dexctl.scene import names
 
-# Trial i of a seed has the goals and the draws of trial i of an evaluation with that seed.
-_TRIAL = randomness.stream("evaluate.trial")
 _GOAL = randomness.stream("goal")
 
 # From the trial's key, the goals reached so far and the object's orientation (1, 4) to a goal (1, 4); None: no more.
@@ -27,7 +25,7 @@ GoalSource = Callable[[Tensor, int, Tensor], Tensor | None]
 
 def trial_key(seed: int, index: int) -> Tensor:
     """The key (1,) that all draws of a trial derive from."""
-    return randomness.derive(randomness.key(seed), _TRIAL, index)
+    return randomness.derive(randomness.key(seed), randomness.TRIAL, index)
 
 
 def random_goals(profile: schema.Profile) -> GoalSource:

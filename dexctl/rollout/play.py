@@ -18,8 +18,6 @@ from dexctl.rollout.collector import sampling_noise
 from dexctl.scene.build import build_scene
 from dexctl.scene.overlay import Caption
 
-# Episode i of a seed is trial i of an evaluation with that seed.
-TRIAL = randomness.stream("evaluate.trial")
 _NOTES = {
     End.RUNNING: "",
     End.DROP: "dropped",
@@ -81,7 +79,7 @@ def play(policy: OpenPolicy, seed: int, seconds: float = math.inf) -> Iterator[M
     only = torch.arange(1)
     index, steps_left = 0, math.inf if math.isinf(seconds) else round(seconds / env.control_period_s)
     while steps_left > 0:
-        env.begin(only, randomness.derive(randomness.key(seed), TRIAL, index))
+        env.begin(only, randomness.derive(randomness.key(seed), randomness.TRIAL, index))
         chooser.reset(only)
         goal_seconds: list[float] = []
         end, moment = End.RUNNING, None

@@ -24,7 +24,6 @@ from dexctl.randomize.markers import Loss
 from dexctl.randomize.observation import ObservationNoise, Reading
 from dexctl.randomize.sampled import Sampled
 from dexctl.reorient.environment import Environment
-from dexctl.rollout.play import TRIAL
 from dexctl.scene.build import Scene, build_scene
 
 # n simulations, K numbers of each.
@@ -52,7 +51,7 @@ def draw_samples(profile: schema.Profile, count: int, seed: int = 0) -> list[Sam
     chunks: list[list[Sampled]] = []
     for first in range(0, count, size):
         ids = torch.arange(min(size, count - first))
-        env.begin(ids, randomness.derive(randomness.key(seed).expand(len(ids)), TRIAL, first + ids))
+        env.begin(ids, randomness.derive(randomness.key(seed).expand(len(ids)), randomness.TRIAL, first + ids))
         chunks.append(list(_read(short, scene, env, ids)))
     return [
         dataclasses.replace(parts[0], drawn=torch.cat([part.drawn for part in parts]))
