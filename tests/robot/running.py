@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -51,11 +51,14 @@ class Command:
         """The next event of a kind."""
         deadline_s = time.monotonic() + PATIENCE_S
         while (left_s := deadline_s - time.monotonic()) > 0:
-            event = self.events.get(timeout=left_s)
+            try:
+                event = self.events.get(timeout=left_s)
+            except queue.Empty:
+                break
             assert event is not None, f"ended before {kind}: {''.join(self.said)}"
             if event["event"] == kind:
                 return event
-        raise AssertionError(f"no {kind} in {PATIENCE_S:.0f} s")
+        raise AssertionError(f"no {kind} in {PATIENCE_S:.0f} s: {''.join(self.said)}")
 
     def rest(self):
         """Every event that came and was not asked for."""
