@@ -310,14 +310,14 @@ def _engine() -> tuple[Any, Any]:
         UnavailableError: they are not installed.
     """
     try:
-        wp, engine = importlib.import_module("warp"), importlib.import_module("mujoco_warp")
+        wp = importlib.import_module("warp")
+        # Otherwise it prints each kernel that it compiles or loads, on stdout.
+        wp.config.log_level = wp.LOG_WARNING
+        return wp, importlib.import_module("mujoco_warp")
     except ImportError as error:
         raise UnavailableError(
             f'physics.backend = "warp" needs mujoco-warp: {error}', "pip install 'dexctl[gpu]', or take \"cpu\"."
         ) from error
-    # Otherwise it prints each kernel that it compiles.
-    wp.config.quiet = True
-    return wp, engine
 
 
 def _holder(model: Any, name: str) -> tuple[Any, str]:

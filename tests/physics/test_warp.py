@@ -173,7 +173,7 @@ def test_contacts_that_do_not_fit_are_an_error(scene, default_device):
 
 @needs_warp
 @pytest.mark.slow
-def test_the_same_task_collects_experience_on_it(default_device):
+def test_the_same_task_collects_experience_on_it_without_a_word(default_device, capfd):
     settings = (
         *("physics.backend='warp'", "rollout.environments=4", "rollout.segment_steps=2", "ppo.chunk_steps=2"),
         *("ppo.batch_steps=8", "ppo.minibatches=1", "task.start_bank=4", "task.start_refresh=2"),
@@ -185,3 +185,4 @@ def test_the_same_task_collects_experience_on_it(default_device):
     assert all(bool(torch.isfinite(torch.from_numpy(array)).all()) for one in segments for array in one.values())
     assert float(abs(segments[0]["actor_observation"] - segments[1]["actor_observation"]).max()) > 0.01
     assert collector.physics.failures == 0
+    assert capfd.readouterr().out == ""
