@@ -40,11 +40,14 @@ def sampling_noise(env: Environment, ids: Tensor | None = None) -> Tensor:
 class Collector:
     """N environments that a policy acts in; episodes that end begin anew."""
 
-    def __init__(self, profile: schema.Profile, seed: int, worker: int, dump_folder: Path | None = None) -> None:
+    def __init__(
+        self, profile: schema.Profile, seed: int, worker: int, dump_folder: Path | None = None, updates: int = 0
+    ) -> None:
         """Builds scene, physics, environment and policy, and fills the bank of starts.
 
         Args:
-            seed, worker: what every draw of this collector derives from.
+            seed, worker, updates: what every draw of this collector derives from; the last is how far
+                training was when the worker joined.
             dump_folder: where a failing simulation is written down.
         """
         scene = build_scene(profile)
@@ -56,7 +59,7 @@ class Collector:
         self.layout = segment_layout(profile, self.environment.num_actuators)
         self.clocks = Clocks()
         self._profile = profile
-        self._key = randomness.key(seed, worker)
+        self._key = randomness.key(seed, worker, updates)
         self._episodes = torch.zeros(count, dtype=torch.int64)
         if profile.task.start_bank:
             self.environment.use_bank(self._key)

@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 import torch
 
+from dexctl.errors import ProtocolError
 from dexctl.policy.weights import from_arrays
 from dexctl.profile import schema
 from dexctl.rollout.collector import Clocks, Collector
@@ -17,8 +18,17 @@ from dexctl.wire.worker import Welcome, WorkerEndpoint
 
 
 def profile_of(welcome: Welcome, threads: int) -> schema.Profile:
-    """The optimizer's profile, with this machine's number of threads."""
-    profile = msgspec.json.decode(welcome.profile_json, type=schema.Profile)
+    """The optimizer's profile, with this machine's number of threads.
+
+    Raises:
+        ProtocolError: it is not a profile of this program.
+    """
+    try:
+        profile = msgspec.json.decode(welcome.profile_json, type=schema.Profile)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(
+            f"the optimizer's profile cannot be read: {error}", "Give both sides one version of dexctl."
+        ) from error
     return msgspec.structs.replace(profile, physics=msgspec.structs.replace(profile.physics, threads=threads))
 
 
@@ -46,11 +56,12 @@ def work(
     profile = profile_of(welcome, threads)
     physics = msgspec.structs.replace(profile.physics, backend=backend or profile.physics.backend)
     profile = msgspec.structs.replace(profile, physics=physics)
-    collector = Collector(profile, welcome.seed, welcome.worker_index, dump_folder)
-    version, sent, failures = 0, 0, 0
+    newer = endpoint.parameters(wait_for=1)
+    assert newer is not None
+    version, sent, failures = newer[0], 0, 0
+    # A worker that comes back, to a training that goes on, must not live the same episodes again.
+    collector = Collector(profile, welcome.seed, welcome.worker_index, dump_folder, updates=version - 1)
     while True:
-        wanted = version + 1 if version == 0 or (segments_per_version and sent == segments_per_version) else None
-        newer = endpoint.parameters(wait_for=wanted)
         if newer is not None:
             version, arrays = newer
             from_arrays(collector.actor, arrays)
@@ -69,3 +80,4 @@ def work(
         sent += 1
         on_segment(version, collector.clocks)
         collector.clocks.total += time.perf_counter() - before
+        newer = endpoint.parameters(wait_for=version + 1 if sent == segments_per_version else None)

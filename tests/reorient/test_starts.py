@@ -148,8 +148,9 @@ def test_simulations_to_spare_keep_the_bank_fresh_while_the_rest_acts(banked, ac
     assert float(bank.qpos[:, at + 2].min()) >= banked.profile.task.start_drop_height_m
 
 
-def test_a_bank_without_refreshing_stays_as_it_is(make, actions):
-    env = make("block", 4, [*BANK, "task.start_refresh=0"], begin=False)
+@pytest.mark.parametrize("profile", ["block", "block-paper"])
+def test_a_bank_without_refreshing_stays_as_it_is(make, actions, profile):
+    env = make(profile, 4, [*BANK, "task.start_refresh=0"], begin=False)
     env.use_bank(randomness.key(5))
     env.begin(torch.arange(4), keys(4))
     before = env._bank.qpos.clone()

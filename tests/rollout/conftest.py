@@ -21,6 +21,7 @@ SHORT = [
     'task.goal="so3"',
     "task.goals_per_episode=2",
     "reward.scale=1.0",
+    "reward.distance=0.0",
     "policy.actor.hidden=[16]",
     "policy.critic.hidden=[16]",
     "policy.actor.lstm=8",

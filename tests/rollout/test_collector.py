@@ -42,6 +42,13 @@ def log_probability(actor, segments, state, observations, fresh):
     return distribution.log_probability_of(torch.log_softmax(logits, dim=-1), bins), state
 
 
+def test_who_joins_later_lives_other_episodes(toy):
+    at_first, again, later = (Collector(toy(), 1, 0, updates=updates).collect() for updates in (0, 0, 5))
+    assert np.array_equal(at_first["critic_observation"], again["critic_observation"])
+    # Of the first step, before any action.
+    assert not np.array_equal(at_first["critic_observation"][0], later["critic_observation"][0])
+
+
 @pytest.mark.parametrize("kind", ["lstm", "feedforward"])
 @torch.no_grad()
 def test_stored_actions_are_those_that_the_policy_took_on_what_is_stored(toy, kind):
