@@ -90,6 +90,10 @@ def serve_robot(folder, *arguments, rate="max", profile="robot/same", **variable
         folder,
         **variables,
     )
-    robot.endpoint = robot.until("listening")["endpoint"]
-    robot.until("ready")
+    try:
+        robot.endpoint = robot.until("listening")["endpoint"]
+        robot.until("ready")
+    except BaseException:
+        robot.kill()
+        raise
     return robot
