@@ -13,13 +13,20 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import tomli
 
 from dexctl.errors import ProfileError
 from dexctl.profile.distribution import is_distribution
+from dexctl.profile.schema import Profile
 
 # Stands among the profiles and is none: what the paper reports, see evaluate/paper.py.
 PAPER_RESULTS = "paper-results.toml"
+# Trained policies: each keeps the profile it was trained with, which is no profile to choose.
+POLICIES = "policies"
+# Names of profiles near an unknown one.
+_OFFERED = 3
+_LIST = "'dexctl profile list' has all."
 
 
 class Entry(NamedTuple):
@@ -42,7 +49,8 @@ def shipped_folder() -> Path:
 def shipped_files() -> dict[str, Path]:
     """Every shipped profile by name, whole ones and parts, sorted."""
     folder = shipped_folder()
-    found = (path for path in folder.rglob("*.toml") if path.name != PAPER_RESULTS)
+    policies = folder / POLICIES
+    found = (path for path in folder.rglob("*.toml") if path.name != PAPER_RESULTS and policies not in path.parents)
     files = {path.relative_to(folder).with_suffix("").as_posix(): path for path in found}
     return dict(sorted(files.items()))
 
@@ -51,14 +59,16 @@ def find(name: str) -> Path:
     """File of a profile that is given by name or by a path that ends in ``.toml``.
 
     Raises:
-        ProfileError: there is none; names the nearest.
+        ProfileError: there is none; names the nearest, or the whole ones.
     """
     if name.endswith(".toml"):
         path = Path(name)
         if os.path.isfile(path):
             return path
-        raise ProfileError(f"{name}: there is no such profile file", near(path.stem, shipped_files()))
-    return _shipped(name, f"profile '{name}'")
+        raise ProfileError(f"{name}: there is no such profile file", _nearest(path.stem) or _whole_ones())
+    if found := shipped_files().get(name):
+        return found
+    raise ProfileError(f"profile '{name}' is unknown", _nearest(name) or _whole_ones())
 
 
 def read(path: Path) -> Layer:
@@ -68,6 +78,12 @@ def read(path: Path) -> Layer:
         ProfileError: a file cannot be read, is not TOML, or inherits what is unknown or itself.
     """
     return _read(path, ())
+
+
+def lacks_tables(layer: Layer) -> bool:
+    """Whether a profile is only a part: tables that each profile must have are not in it."""
+    required = {field.name for field in msgspec.structs.fields(Profile) if field.required}
+    return bool(required - {key[0] for key in layer})
 
 
 def lay(below: Mapping[tuple[str, ...], Entry], above: Mapping[tuple[str, ...], Entry]) -> Layer:
@@ -171,7 +187,9 @@ def _find_parent(name: str, child: Path, origin: str) -> Path:
         return beside
     if name.endswith(".toml"):
         raise ProfileError(f"{origin}: inherits: there is no file '{beside}'")
-    return _shipped(name, f"{origin}: inherits: '{name}'")
+    if found := shipped_files().get(name):
+        return found
+    raise ProfileError(f"{origin}: inherits: '{name}' is unknown", _nearest(name) or _LIST)
 
 
 def _can_be(path: Path) -> bool:
@@ -183,11 +201,24 @@ def _can_be(path: Path) -> bool:
     return True
 
 
-def _shipped(name: str, subject: str) -> Path:
-    files = shipped_files()
-    if name in files:
-        return files[name]
-    raise ProfileError(f"{subject} is unknown", near(name, files))
+def _nearest(name: str) -> str:
+    """A sentence that offers the shipped profiles nearest to a name; empty when none is near."""
+    close = difflib.get_close_matches(name, shipped_files(), n=_OFFERED, cutoff=0.6)
+    return f"Did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+def _whole_ones() -> str:
+    """A sentence that lists the whole profiles that do not lie in a folder."""
+    whole = [name for name, path in shipped_files().items() if "/" not in name and _is_whole(path)]
+    return f"Whole profiles: {', '.join(whole)}; {_LIST}"
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        return not lacks_tables(read(path))
+    # One that is wrong is told when it is asked for.
+    except ProfileError:
+        return False
 
 
 def _tables(keys: Iterable[tuple[str, ...]]) -> set[tuple[str, ...]]:

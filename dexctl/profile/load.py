@@ -167,7 +167,7 @@ def is_part(name: str) -> bool:
     Raises:
         ProfileError: the profile is unknown or unreadable.
     """
-    return _lacks_tables(layers.read(layers.find(name)))
+    return layers.lacks_tables(layers.read(layers.find(name)))
 
 
 def names() -> list[Listed]:
@@ -176,7 +176,7 @@ def names() -> list[Listed]:
     for name, path in layers.shipped_files().items():
         layer = layers.read(path)
         description = layer.get(("description",), layers.Entry("", ""))
-        listed.append(Listed(name, str(description.value), _lacks_tables(layer)))
+        listed.append(Listed(name, str(description.value), layers.lacks_tables(layer)))
     return sorted(listed, key=lambda one: (one.part, one.name))
 
 
@@ -193,11 +193,6 @@ def shaping_tables(profile: Profile) -> dict[str, Any]:
         name: value for name, value in tables["physics"].items() if name not in _OUTSIDE_DIGEST_OF_PHYSICS
     } | {"backend": "cpu"}
     return tables
-
-
-def _lacks_tables(layer: layers.Layer) -> bool:
-    required = {field.name for field in msgspec.structs.fields(Profile) if field.required}
-    return bool(required - {key[0] for key in layer})
 
 
 def _with_settings(layer: layers.Layer, settings: Sequence[str], environment: Mapping[str, str] | None) -> layers.Layer:

@@ -49,7 +49,7 @@ def test_check_goes_on_after_a_wrong_profile_and_ends_with_78(capsys, tmp_path):
     assert code == 78
     assert [line.split()[1] for line in out.splitlines()[1:]] == ["part", "wrong", "wrong", "whole"]
     assert f"{wrong}: ppo.entrpy: unknown key\nDid you mean 'entropy'?\n" in err
-    assert "profile 'blok' is unknown\nDid you mean 'block'?\n" in err
+    assert "profile 'blok' is unknown\nDid you mean 'block' or 'block-yaw'?\n" in err
 
 
 def test_check_of_every_shipped_profile_finds_nothing(capsys):
