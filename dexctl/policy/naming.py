@@ -8,15 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from dexctl.errors import MissingError
-from dexctl.profile.layers import shipped_folder
+from dexctl.profile.layers import POLICIES, shipped_folder
 
 BASELINES = ("random", "zero")
-_POLICIES = "policies"
 
 
 def shipped_policies() -> list[str]:
     """Names of the trained policies that come with the profiles."""
-    folder = shipped_folder() / _POLICIES
+    folder = shipped_folder() / POLICIES
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
@@ -29,6 +28,6 @@ def locate(name: str) -> Path:
     if Path(name).exists():
         return Path(name)
     if name in shipped_policies():
-        return shipped_folder() / _POLICIES / name
+        return shipped_folder() / POLICIES / name
     shipped = ", ".join(shipped_policies()) or "none"
     raise MissingError(f"{name}: no such run or checkpoint, and no shipped policy", f"Shipped are: {shipped}.")

@@ -160,7 +160,7 @@ class Physics(Table, frozen=True, kw_only=True):
 
     Attributes:
         backend: of training and evaluation: ``cpu`` for MuJoCo's own batch, ``warp`` for mujoco-warp, which steps
-            on a GPU. Simulated robots, calibration, Gymnasium and what is shown are stepped by ``cpu`` whatever it says.
+            on a GPU. Simulated robots, calibration, Gymnasium and what is shown are stepped by ``cpu`` anyway.
         device: of ``warp``, as Warp calls it: ``cuda:1``, ``cpu``; empty for the best there is.
         max_contacts: of ``warp``, room for contacts and for pairs that come near, of a simulation on average; at
             random play of the shipped objects 2 to 5, at most 20.
