@@ -73,7 +73,7 @@ def named_streams():
     names = set()
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "randomness.stream":
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in {"stream", "randomness.stream"}:
                 argument = node.args[0]
                 if isinstance(argument, ast.Constant):
                     names.add(argument.value)

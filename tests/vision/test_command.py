@@ -42,25 +42,23 @@ def as_lines(events):
     return b"".join(json.dumps(event).encode() + b"\n" for event in events)
 
 
-def test_a_run_learns_resumes_measures_and_is_evaluated(dexctl, write_images, tmp_path):
+def test_a_run_learns_measures_is_evaluated_and_keeps_its_profile(dexctl, write_images, tmp_path):
     write_images(tmp_path / "a.zarr", 60)
     write_images(tmp_path / "b.zarr", 20, renderer="filament", seed=1)
     command = ("train-vision", "a.zarr", "-o", "run", "--held-out", "b.zarr", "--threads", "1")
     code, events, stderr = dexctl(*command, "--set", "run.keep_checkpoints=2", "--minutes", "0")
     assert code == 0, stderr
     assert [event["event"] for event in events] == ["start", "ready", "end"]
-    code, events, stderr = dexctl(*command, "--set", "vision.training.batches=5")
-    assert code == 78, "a run keeps its profile"
     code, events, stderr = dexctl(*command)
     assert code == 0, stderr
-    ready = next(event for event in events if event["event"] == "ready")
-    assert ready["resumed"] is True
     measured = [event for event in events if event["event"] == "measurement"]
     assert [event["batches"] for event in measured] == [4, 8, 12]
     assert {event["renderer"] for event in measured} == {"filament"}
     assert (tmp_path / "run" / "vision.png").read_bytes().startswith(b"\x89PNG")
     saved = checkpoint.read(tmp_path / "run")
     assert (saved.header.progress.version, saved.header.progress.steps) == (12, 96)
+    code, events, stderr = dexctl(*command, "--set", "vision.training.batches=5")
+    assert code == 78, stderr
     evaluate = ("evaluate", "--vision", "run", "--images", "a.zarr", "--images", "b.zarr")
     code, [document], stderr = dexctl(*evaluate, "--worst", "worst.png", "--json")
     assert code == 0, stderr
@@ -70,13 +68,15 @@ def test_a_run_learns_resumes_measures_and_is_evaluated(dexctl, write_images, tm
     assert (tmp_path / "worst.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_pictures_that_come_are_learned_from_once_until_they_end(dexctl, write_images, tmp_path):
+def test_pictures_that_come_are_learned_from_once_until_they_end_and_a_run_goes_on(dexctl, write_images, tmp_path):
     write_images(tmp_path / "a.zarr", 50)
     stream = as_lines([*announced("a.zarr", 20, 50), {"event": "end", "status": "done", "code": 0}])
-    code, events, stderr = dexctl("train-vision", "-", "-o", "run", stdin=stream)
-    assert code == 0, stderr
-    assert events[-2]["event"] == "checkpoint"
-    assert events[-2]["states"] == 48, "a batch is of 8, and nothing is seen twice"
+    for resumed, states in ((False, 48), (True, 96)):
+        code, events, stderr = dexctl("train-vision", "-", "-o", "run", stdin=stream)
+        assert code == 0, stderr
+        assert next(event for event in events if event["event"] == "ready")["resumed"] is resumed
+        assert events[-2]["event"] == "checkpoint"
+        assert events[-2]["states"] == states, "a batch is of 8, and nothing is seen twice"
 
 
 def test_a_renderer_that_dies_leaves_a_checkpoint_of_what_came(dexctl, write_images, tmp_path):
