@@ -31,7 +31,7 @@ class Member:
         contact_time, contact_width, friction, object_mass, object_size: factors.
         link_mass: (J,) factors, of each joint's link; damping: (J,) factors; dry_friction_nm: (J,).
         gain, force_limit: (A,) factors; derivative_s, slack_rad: (A,).
-        joint_bias_rad: (J,); marker_offset_m: (5, 3) in the world's frame of the flat hand.
+        joint_bias_rad: (J,); marker_offset_m: (5, 3) in the world's frame while the hand is flat; it turns with its link.
         object_offset_m: (3,); object_offset_rad: (3,) a rotation vector.
         joint_delay_s, capture_delay_s, joint_noise_rad, marker_noise_m, object_noise_m, object_noise_rad: one each.
         marker_loss_per_s, marker_loss_s: one each.
@@ -154,6 +154,7 @@ def apply(scene: Scene, gap: schema.Gap, member: Member, loop_period_s: float) -
     model.actuator_biasprm[:, 2] -= model.actuator_gainprm[:, 0] * member.derivative_s
     model.actuator_forcerange *= member.force_limit[:, None]
     mujoco.mj_setConst(model, mujoco.MjData(model))
+    _glue_markers(scene, member)
     return turns
 
 
@@ -164,6 +165,14 @@ def _scale_links(scene: Scene, member: Member) -> None:
         factor = member.link_mass[np.flatnonzero(links == link)[0]]
         scene.model.body_mass[link] *= factor
         scene.model.body_inertia[link] *= factor
+
+
+def _glue_markers(scene: Scene, member: Member) -> None:
+    flat = mujoco.MjData(scene.model)
+    mujoco.mj_kinematics(scene.model, flat)
+    for site, offset_m in zip(scene.fingertip_sites, member.marker_offset_m, strict=True):
+        link = scene.model.site_bodyid[site]
+        scene.model.site_pos[site] += flat.xmat[link].reshape(3, 3).T @ offset_m
 
 
 def is_exact(member: Member) -> bool:

@@ -92,10 +92,9 @@ class Sensing:
             self._hidden_until_s[lost & (time_s >= self._hidden_until_s)] = time_s + member.marker_loss_s
         self._drawn_to_s = time_s
         visible = time_s >= self._hidden_until_s
-        seen = true + member.marker_offset_m
         if member.marker_noise_m:
-            seen = seen + self._rng.normal(0.0, member.marker_noise_m, seen.shape)
-        self._held[visible] = seen[visible]
+            true = true + self._rng.normal(0.0, member.marker_noise_m, true.shape)
+        self._held[visible] = true[visible]
         self._seen_s[visible] = time_s - lag_s
         return self._held.copy(), np.maximum(0.0, time_s - self._seen_s)
 

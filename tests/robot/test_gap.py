@@ -2,6 +2,7 @@ import ast
 from pathlib import Path
 
 import msgspec
+import mujoco
 import numpy as np
 import pytest
 
@@ -62,6 +63,27 @@ def test_the_twin_differs_in_everything_that_it_says(twin):
     assert trained.opt.cone != served.opt.cone
     assert trained.opt.integrator != served.opt.integrator
     assert body.turns == 2
+
+
+def test_a_marker_beside_its_place_moves_with_its_finger(twin):
+    member = gap.draw(twin.robot, 0)
+    finger = int(np.linalg.norm(member.marker_offset_m, axis=1).argmax())
+    true, served = build_scene(twin), make_body(twin).scene
+    beside = []
+    for bent_rad in (0.0, 1.2):
+        places = []
+        for scene in (true, served):
+            data = mujoco.MjData(scene.model)
+            for joint in range(24):
+                if scene.model.joint(scene.joint_ids[joint]).name.endswith(("J2", "J1", "J0")):
+                    data.qpos[scene.joint_qpos[joint]] = bent_rad
+            mujoco.mj_kinematics(scene.model, data)
+            places.append(data.site_xpos[scene.fingertip_sites].copy())
+        beside.append(places[1] - places[0])
+    flat, bent = beside
+    assert np.allclose(flat, member.marker_offset_m, atol=1e-12)
+    assert np.linalg.norm(bent, axis=1) == pytest.approx(np.linalg.norm(flat, axis=1))
+    assert np.linalg.norm(bent[finger] - flat[finger]) > 1e-3
 
 
 def test_a_timestep_that_the_loop_cannot_keep_is_refused(twin):
