@@ -31,7 +31,7 @@ class Member:
         contact_time, contact_width, friction, object_mass, object_size: factors.
         link_mass: (J,) factors, of each joint's link; damping: (J,) factors; dry_friction_nm: (J,).
         gain, force_limit: (A,) factors; derivative_s, slack_rad: (A,).
-        joint_bias_rad: (J,); marker_offset_m: (5, 3) in the world's frame while the hand is flat; it turns with its link.
+        joint_bias_rad: (J,); marker_offset_m: (5, 3) in the world's frame of the flat hand, and turns with its link.
         object_offset_m: (3,); object_offset_rad: (3,) a rotation vector.
         joint_delay_s, capture_delay_s, joint_noise_rad, marker_noise_m, object_noise_m, object_noise_rad: one each.
         marker_loss_per_s, marker_loss_s: one each.
