@@ -21,7 +21,7 @@ class Physics(Protocol):
         applied_force: (N, B, 6) force and torque on each body, world frame, N and N m.
         actuator_length: (N, A) rad, of the state after the last call.
         site_position: (N, S, 3) m, world frame, likewise.
-        sensor: (N, D) numbers of the scene's sensors, likewise.
+        sensor: (N, D) numbers of the scene's sensors, of the last substep where they tell of contacts.
         failures: how many simulations failed since the start; steps: how many control steps were taken;
             seconds: that they took.
     """

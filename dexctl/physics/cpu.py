@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import mujoco
@@ -15,6 +16,15 @@ from torch import Tensor
 from dexctl.physics.failure import check_share, count_warnings_silently, write_failure
 from dexctl.profile import schema
 from dexctl.scene.build import HandScene
+
+# Where the hand is needs no contacts and no constraints, which are most of the work of the outputs.
+_KINEMATICS = (
+    mujoco.mjtDisableBit.mjDSBL_CONTACT.value
+    | mujoco.mjtDisableBit.mjDSBL_CONSTRAINT.value
+    | mujoco.mjtDisableBit.mjDSBL_SENSOR.value
+)
+_NO_STAGE = mujoco.mjtStage.mjSTAGE_NONE.value
+_POSITIONS = mujoco.mjtStage.mjSTAGE_POS.value
 
 
 class CpuPhysics:
@@ -44,7 +54,8 @@ class CpuPhysics:
         self.applied_force = self._state("xfrc_applied")
         self.actuator_length = self._output("actuator_length")
         self.site_position = self._output("site_xpos")
-        self.sensor = self._output("sensordata")
+        self._sensed = self._output("sensordata")
+        self.sensor = self._sensed.clone()
         self.failures = 0
         self.steps = 0
         self.seconds = 0.0
@@ -53,7 +64,10 @@ class CpuPhysics:
         self._dumps_left = physics.dump_failures if dump_folder else 0
         self._dump_folder = dump_folder
         self._before = np.empty_like(self.batch.state) if self._dumps_left else None
+        self._disabled = self.batch.expand("opt.disableflags")
+        self._disabled_in_motion = self._disabled.copy()
         self.batch.forward()
+        self.sensor.copy_(self._sensed)
 
     def _state(self, name: str) -> Tensor:
         return torch.from_numpy(self.batch.bind(name))
@@ -67,11 +81,13 @@ class CpuPhysics:
         if self._before is not None:
             np.copyto(self._before, self.batch.state)
         which = None if ids is None else ids.numpy()
-        raised: np.ndarray = np.empty(0, np.int64)
-        try:
-            self.batch.step(which, self._substeps, mujoco.mjtStage.mjSTAGE_POS.value)
-        except mujoco.batch.SimulationError as error:
-            raised = np.asarray(error.ids, np.int64)
+        raised = _raised(lambda: self.batch.step(which, self._substeps, _NO_STAGE))
+        # What is sensed of contacts is that of the last substep.
+        rows = slice(None) if ids is None else ids
+        self.sensor[rows] = self._sensed[rows]
+        self._disabled |= _KINEMATICS
+        raised = np.union1d(raised, _raised(lambda: self.batch.forward(which, _POSITIONS)))
+        self._disabled[:] = self._disabled_in_motion
         self.steps += self.num_simulations if which is None else len(which)
         failed = self._failed(raised)
         self.seconds += time.perf_counter() - started
@@ -108,10 +124,11 @@ class CpuPhysics:
     def place(self, ids: Tensor, qpos: Tensor, qvel: Tensor) -> None:
         """Resets simulations to a state and computes their outputs; see ``Physics.place``."""
         which = ids.numpy()
-        self.batch.reset(which, stage=mujoco.mjtStage.mjSTAGE_NONE.value)
+        self.batch.reset(which, stage=_NO_STAGE)
         self.qpos[ids] = qpos.to(self.qpos.dtype)
         self.qvel[ids] = qvel.to(self.qvel.dtype)
-        self.batch.forward(which, stage=mujoco.mjtStage.mjSTAGE_POS.value)
+        self.batch.forward(which, _POSITIONS)
+        self.sensor[ids] = self._sensed[ids]
         self.batch.warning[which] = 0
 
     def model_field(self, name: str) -> Tensor:
@@ -121,6 +138,15 @@ class CpuPhysics:
     def derive_constants(self, ids: Tensor) -> None:
         """Computes again what MuJoCo derives from the model's fields; see ``Physics.derive_constants``."""
         self.batch.set_const(ids.numpy())
+
+
+def _raised(call: Callable[[], None]) -> np.ndarray:
+    """Which simulations (n,) MuJoCo gives up in a call of the batch."""
+    try:
+        call()
+    except mujoco.batch.SimulationError as error:
+        return np.asarray(error.ids, np.int64)
+    return np.empty(0, np.int64)
 
 
 def _shared(array: np.ndarray) -> Tensor:

@@ -12,15 +12,15 @@ import sys
 import time
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from harness import bench
+from recorder import Recorder
 
 from dexctl.policy.weights import to_arrays
 from dexctl.ppo.learner import Learner
 from dexctl.profile.load import load
 from dexctl.reorient.action import num_actuators
-from dexctl.rollout.collector import Clocks, Collector
+from dexctl.rollout.collector import Collector
 from dexctl.rollout.segment import segment_layout
 from dexctl.wire.arrivals import Segment
 from dexctl.wire.optimizer import OptimizerEndpoint
@@ -39,33 +39,6 @@ SETTINGS = (
 )
 # Networks by the profile they are taken from: all else is the same.
 NETWORKS = {"paper": "block-paper", "small": "block-small-lstm"}
-
-
-class Recorder:
-    """Physics steps of a collector, remembered, so that bare stepping can do them again."""
-
-    def __init__(self, collector: Collector) -> None:
-        self._batch = collector.physics.batch
-        self._states: list[np.ndarray] = []
-        step = self._batch.step
-
-        def recorded(ids: object, nstep: int, stage: int) -> None:
-            self._states.append(self._batch.state.copy())
-            step(ids, nstep, stage)
-
-        self._batch.step = recorded
-        collector.collect()
-        self._batch.step = step
-        self._substeps = collector.environment.profile.physics.substeps
-
-    def play(self) -> float:
-        """Steps everything again, and returns the seconds it took."""
-        batch = self._batch
-        started = time.perf_counter()
-        for state in self._states:
-            batch.state[:] = state
-            batch.step(None, self._substeps)
-        return time.perf_counter() - started
 
 
 def sink(name: str) -> None:
@@ -98,9 +71,8 @@ class Worker:
 
     def work(self) -> float:
         """Collects and sends one segment, and returns the seconds it took."""
-        self.collector.clocks = Clocks()
         started = time.perf_counter()
-        self.wire.send(1, self.collector.collect())
+        self.wire.send(1, self.recorder.collect())
         return time.perf_counter() - started
 
     def close(self) -> None:
@@ -110,22 +82,21 @@ class Worker:
         self.process.wait()
 
 
-def cases(workers: dict[str, Worker]) -> list[Callable[[], dict[str, float]]]:
-    """Bare stepping and working, for each network."""
+def case(name: str, worker: Worker) -> Callable[[], dict[str, float]]:
+    """Working, and bare stepping of the very states that were met, with one network."""
     total = ENVIRONMENTS * STEPS
-    found: list[Callable[[], dict[str, float]]] = []
-    for name, worker in workers.items():
-        period_s = worker.collector.environment.control_period_s
+    period_s = worker.collector.environment.control_period_s
 
-        def bare(name: str = name, worker: Worker = worker) -> dict[str, float]:
-            return {f"bare_{name}_steps_per_s": total / worker.recorder.play()}
+    def run() -> dict[str, float]:
+        rate = total / worker.work()
+        return {
+            f"worker_{name}_steps_per_s": rate,
+            f"bare_{name}_steps_per_s": total / worker.recorder.play(),
+            f"{name}_realtime": rate * period_s,
+            "one": 1.0,
+        }
 
-        def work(name: str = name, worker: Worker = worker, period_s: float = period_s) -> dict[str, float]:
-            rate = total / worker.work()
-            return {f"worker_{name}_steps_per_s": rate, f"{name}_realtime": rate * period_s, "one": 1.0}
-
-        found += [bare, work]
-    return found
+    return run
 
 
 if __name__ == "__main__":
@@ -136,7 +107,7 @@ if __name__ == "__main__":
     try:
         bench(
             "rollout",
-            cases(running),
+            [case(name, worker) for name, worker in running.items()],
             {
                 "worker_over_bare": ("worker_paper_steps_per_s", "bare_paper_steps_per_s"),
                 "small_worker_over_bare": ("worker_small_steps_per_s", "bare_small_steps_per_s"),

@@ -10,13 +10,12 @@ import json
 import subprocess
 import sysconfig
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 from harness import bench
+from recorder import Recorder
 
-from dexctl import randomness
 from dexctl.console.machine import usable_cores
 from dexctl.profile.load import load
 from dexctl.rollout.collector import Collector
@@ -29,29 +28,19 @@ SHARES = ("waiting", "staging", "learning", "worker_physics", "worker_inference"
 
 
 class Bare:
-    """All cores stepping the training scene from states of a random policy."""
+    """All cores stepping what a collector with an untrained policy met: as many hands as training has."""
 
     def __init__(self) -> None:
-        profile = load(PROFILE, SETTINGS).profile
-        self._substeps = profile.physics.substeps
-        collector = Collector(profile, 0, 0)
-        self._batch = collector.physics.batch
-        collector.collect()
-        self._state = self._batch.state.copy()
-        low, high = collector.physics.scene.model.actuator_ctrlrange.T
-        draw = randomness.uniform(randomness.key(0), 64 * len(low)).numpy().reshape(64, len(low))
-        self._targets = low + draw * (high - low)
+        loaded = load(PROFILE, SETTINGS)
+        hands = loaded.profile.rollout.environments * usable_cores()
+        collector = Collector(load(PROFILE, (*SETTINGS, f"rollout.environments={hands}")).profile, 0, 0)
+        self._recorder = Recorder(collector)
+        self._steps = hands * loaded.profile.rollout.segment_steps
+        self._recorder.collect()
 
     def __call__(self) -> dict[str, float]:
         """Steps for a while."""
-        steps = len(self._targets)
-        self._batch.state[:] = self._state
-        control = self._batch.bind("ctrl")
-        started = time.perf_counter()
-        for targets in self._targets:
-            control[:] = targets
-            self._batch.step(None, self._substeps)
-        return {"bare_steps_per_s": steps * self._batch.nsim / (time.perf_counter() - started)}
+        return {"bare_steps_per_s": self._steps / self._recorder.play()}
 
 
 def train(name: str = PROFILE) -> dict[str, float]:
