@@ -8,6 +8,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from dexctl.policy.normalization import RunningNormalization
 from dexctl.profile import schema
@@ -52,9 +53,8 @@ class Network(nn.Module):
         self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
         self.activation = nn.ReLU() if shape.activation == "relu" else nn.ELU()
         if shape.lstm:
-            # One bias a gate: torch's two would only add up.
-            self.from_input = nn.Linear(sizes[-1], 4 * shape.lstm)
-            self.from_hidden = nn.Linear(shape.lstm, 4 * shape.lstm, bias=False)
+            # Of features and memory side by side: a single step is one product. One bias a gate: two would only add up.
+            self.gates = nn.Linear(sizes[-1] + shape.lstm, 4 * shape.lstm)
         self.head = nn.Linear(shape.lstm or sizes[-1], shape.outputs)
         self._initialize(output_gain, torch.Generator().manual_seed(seed))
 
@@ -63,11 +63,12 @@ class Network(nn.Module):
             nn.init.orthogonal_(layer.weight, math.sqrt(2.0), generator=generator)  # pyright: ignore[reportArgumentType]
             nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType]
         if self.shape.lstm:
-            nn.init.orthogonal_(self.from_input.weight, generator=generator)
-            nn.init.orthogonal_(self.from_hidden.weight, generator=generator)
-            nn.init.zeros_(self.from_input.bias)
+            from_features, from_memory = self._gate_weights()
+            nn.init.orthogonal_(from_features, generator=generator)
+            nn.init.orthogonal_(from_memory, generator=generator)
+            nn.init.zeros_(self.gates.bias)
             with torch.no_grad():
-                self.from_input.bias[self.shape.lstm : 2 * self.shape.lstm] = 1.0
+                self.gates.bias[self.shape.lstm : 2 * self.shape.lstm] = 1.0
         nn.init.orthogonal_(self.head.weight, output_gain, generator=generator)
         nn.init.zeros_(self.head.bias)
 
@@ -94,19 +95,29 @@ class Network(nn.Module):
             features, state = self._remember(features, state, fresh)
         return self.head(features), state
 
+    def _gate_weights(self) -> tuple[Tensor, Tensor]:
+        """Views (4 H, F) and (4 H, H) of the gates' weights: what meets features, and what meets memory."""
+        features, memory = self.gates.weight.split([self.gates.in_features - self.shape.lstm, self.shape.lstm], dim=1)
+        return features, memory
+
     def _remember(self, features: Tensor, state: State, fresh: Tensor | None) -> tuple[Tensor, State]:
-        gates_TB = self.from_input(features)
         hidden, cell = state
-        size = self.shape.lstm
+        if len(features) == 1 and fresh is None:
+            state = self._update(self.gates(torch.cat((features[0], hidden), dim=-1)), cell)
+            return state[0].unsqueeze(0), state
+        from_features, from_memory = self._gate_weights()
         outputs = []
-        for t, gates in enumerate(gates_TB.unbind(0)):
+        for t, gates in enumerate(functional.linear(features, from_features, self.gates.bias).unbind(0)):
             if fresh is not None:
                 keep = (~fresh[t]).to(hidden.dtype).unsqueeze(-1)
                 hidden, cell = hidden * keep, cell * keep
-            gates = gates + self.from_hidden(hidden)
-            # Rows of the weights: input, forget and output gates, then the candidate.
-            take, forget, show = gates[..., : 3 * size].sigmoid().chunk(3, dim=-1)
-            cell = torch.addcmul(forget * cell, take, gates[..., 3 * size :].tanh())
-            hidden = show * cell.tanh()
+            hidden, cell = self._update(gates + functional.linear(hidden, from_memory), cell)
             outputs.append(hidden)
         return torch.stack(outputs), (hidden, cell)
+
+    def _update(self, gates: Tensor, cell: Tensor) -> State:
+        """Hidden and cell (B, H) after a step, from (B, 4 H): input, forget and output gates, then the candidate."""
+        size = self.shape.lstm
+        take, forget, show = gates[..., : 3 * size].sigmoid().chunk(3, dim=-1)
+        cell = torch.addcmul(forget * cell, take, gates[..., 3 * size :].tanh())
+        return show * cell.tanh(), cell

@@ -103,9 +103,10 @@ def test_the_memory_is_torch_s_own_lstm():
         take, forget, show, candidate = weight.chunk(4)
         return torch.cat((take, forget, candidate, show))
 
-    theirs.weight_ih_l0.copy_(reordered(network.from_input.weight))
-    theirs.weight_hh_l0.copy_(reordered(network.from_hidden.weight))
-    theirs.bias_ih_l0.copy_(reordered(network.from_input.bias))
+    from_features, from_memory = reordered(network.gates.weight).split([SHAPE.hidden[-1], SHAPE.lstm], dim=1)
+    theirs.weight_ih_l0.copy_(from_features)
+    theirs.weight_hh_l0.copy_(from_memory)
+    theirs.bias_ih_l0.copy_(reordered(network.gates.bias))
     theirs.bias_hh_l0.zero_()
     features = network.normalization(observations)
     for layer in network.dense:
@@ -113,6 +114,11 @@ def test_the_memory_is_torch_s_own_lstm():
     expected = network.head(theirs(features)[0])
     output, _ = network(observations, network.initial_state(ROWS))
     torch.testing.assert_close(output, expected, atol=1e-5, rtol=1e-5)
+    state, steps = network.initial_state(ROWS), []
+    for seen in observations.split(1):
+        step, state = network(seen, state)
+        steps.append(step)
+    torch.testing.assert_close(torch.cat(steps), expected, atol=1e-5, rtol=1e-5)
 
 
 @torch.no_grad()
@@ -136,7 +142,9 @@ def test_a_new_network_is_orthogonal_with_open_forget_gates():
         small = weight if weight.shape[0] <= weight.shape[1] else weight.T
         torch.testing.assert_close(small @ small.T, 2.0 * torch.eye(len(small)), atol=1e-5, rtol=0.0)
         assert not layer.bias.any()
-    bias = network.from_input.bias
+    for weight in network.gates.weight.split([SHAPE.hidden[-1], size], dim=1):
+        torch.testing.assert_close(weight.T @ weight, torch.eye(weight.shape[1]), atol=1e-5, rtol=0.0)
+    bias = network.gates.bias
     assert torch.equal(bias[size : 2 * size], torch.ones(size))
     assert not bias[:size].any()
     assert not bias[2 * size :].any()
@@ -148,7 +156,7 @@ def test_a_forget_gate_is_what_the_open_bias_opens():
     network = Network(SHAPE, 1.0, 0)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
-            if name != "from_input.bias":
+            if name != "gates.bias":
                 parameter.zero_()
         cell = torch.ones(1, SHAPE.lstm)
         _, (_, after) = network(torch.zeros(1, 1, SHAPE.inputs), (torch.zeros_like(cell), cell))
