@@ -5,6 +5,8 @@ Floor 4, but without torch: a served robot starts in a second and keeps its memo
 
 from __future__ import annotations
 
+import math
+
 import mujoco
 import numpy as np
 
@@ -13,8 +15,8 @@ from dexctl.robot import gap
 from dexctl.robot.protocol import State
 from dexctl.scene.build import Scene, build_scene
 
-# History before now that any sensor may ask for.
-_MEMORY_S = 0.25
+# A thread that reads the history may be held up for so long before what it reads is overwritten.
+_MARGIN_S = 0.2
 
 
 class Body:
@@ -46,10 +48,12 @@ class Body:
         self.steps = 0
         self._exact = gap.is_exact(member)
         self._bias = self.reads @ member.joint_bias_rad
-        self._slack, self._no_slack = member.slack_rad, -member.slack_rad
-        self._aim, self._dead = np.zeros(model.nu), np.zeros(model.nu)
+        self._slack = member.slack_rad
+        self._aimed: np.ndarray | None = None
+        self._taut_low, self._taut_high = np.full(model.nu, -np.inf), np.full(model.nu, np.inf)
         self._low, self._high = model.actuator_ctrlrange[:, 0].copy(), model.actuator_ctrlrange[:, 1].copy()
-        self.rows = round(_MEMORY_S / self.timestep_s) + 2
+        self._asked = math.ceil(gap.looks_back_s(robot.sensors, member) / self.timestep_s) + 2
+        self.rows = self._asked + math.ceil(_MARGIN_S / self.timestep_s)
         self.history = History(self.rows, self.scene)
         joints = self.scene.joint_qpos
         ranges = model.jnt_range[self.scene.joint_ids]
@@ -71,31 +75,48 @@ class Body:
         for row in range(self.rows):
             self._record(row)
 
-    def step(self, target_rad: np.ndarray | None) -> None:
-        """One step of physics towards a target of each motor, or with the motors let go.
+    def step(self, target_rad: np.ndarray | None, count: int = 1) -> None:
+        """Steps the physics towards a target of each motor, or with the motors let go.
 
         Args:
-            target_rad: (A,) or None.
+            target_rad: (A,), not written to afterwards, or None.
+            count: of steps; of many only the last ones, that a sensor may still ask for, enter the history.
         """
-        if target_rad is None:
-            self._ctrl[:] = self._length
-        elif self._exact:
-            self._ctrl[:] = target_rad
-        else:
-            # The motor pulls only once its tendon is taut, and knows its angle through a biased sensor.
-            aim, dead = self._aim, self._dead
-            np.subtract(target_rad, self._bias, out=aim)
-            np.subtract(aim, self._length, out=dead)
-            np.minimum(dead, self._slack, out=dead)
-            np.maximum(dead, self._no_slack, out=dead)
-            np.subtract(aim, dead, out=self._ctrl)
-        mujoco.mj_step2(self._model, self.data)
-        mujoco.mj_step1(self._model, self.data)
+        if target_rad is not self._aimed:
+            self._aim(target_rad)
+        model, data, length, ctrl = self._model, self.data, self._length, self._ctrl
+        low, high = self._taut_low, self._taut_high
+        unasked = max(0, count - self._asked)
+        if self._exact and target_rad is not None and unasked:
+            # Nothing between these steps depends on how far the last one came: they are one call.
+            ctrl[:] = low
+            mujoco.mj_step2(model, data)
+            mujoco.mj_step(model, data, unasked - 1)
+            mujoco.mj_step1(model, data)
+            count -= unasked
+            self.steps += unasked
+        for left in range(count - 1, -1, -1):
+            # A motor pulls only once its tendon is taut.
+            np.maximum(length, low, out=ctrl)
+            np.minimum(ctrl, high, out=ctrl)
+            mujoco.mj_step2(model, data)
+            mujoco.mj_step1(model, data)
+            if left < self._asked:
+                self._record((self.steps + 1) % self.rows)
+            # Only now: another thread reads the row that this names.
+            self.steps += 1
         # As a list: an array's any() takes a tenth of the physics' time.
         self.failed = self.failed or self._warnings.tolist() != self._calm
-        self._record((self.steps + 1) % self.rows)
-        # Only now: another thread reads the row that this names.
-        self.steps += 1
+
+    def _aim(self, target_rad: np.ndarray | None) -> None:
+        """Notes between which angles of a motor its tendon hangs slack; a motor that was let go never pulls."""
+        self._aimed = target_rad
+        if target_rad is None:
+            self._taut_low, self._taut_high = np.full_like(self._slack, -np.inf), np.full_like(self._slack, np.inf)
+            return
+        # A motor knows its angle through a biased sensor.
+        aim = target_rad - self._bias
+        self._taut_low, self._taut_high = aim - self._slack, aim + self._slack
 
     def sensed_lengths(self) -> np.ndarray:
         """(A,) rad: the motors' angles as their sensors have them now."""

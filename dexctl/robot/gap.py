@@ -175,6 +175,11 @@ def _glue_markers(scene: Scene, member: Member) -> None:
         scene.model.site_pos[site] += flat.xmat[link].reshape(3, 3).T @ offset_m
 
 
+def looks_back_s(sensors: schema.Sensors, member: Member) -> float:
+    """How old the oldest thing is that any sensor of a member makes a reading of, s."""
+    return max(member.joint_delay_s, member.capture_delay_s) + sensors.velocity_window_s
+
+
 def is_exact(member: Member) -> bool:
     """Whether the motors of this robot reach for a target exactly as the training's do."""
     return not (member.slack_rad.any() or member.joint_bias_rad.any())

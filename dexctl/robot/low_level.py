@@ -65,6 +65,24 @@ class LowLevel:
         if not self._body.failed and self.turns // self._body.turns != (self.turns - passed) // self._body.turns:
             self._body.step(self._target if self.mode in ("moving", "holding") else None)
 
+    def advance(self, turns: int) -> None:
+        """So many turns on end, where no order can come between them."""
+        end, per_step = self.turns + turns, self._body.turns
+        while self.turns < end:
+            calm = self._calm_turns(end - self.turns)
+            if calm < 1:
+                self.turn()
+                continue
+            steps = (self.turns + calm) // per_step - self.turns // per_step
+            self.turns += calm
+            if steps and not self._body.failed:
+                self._body.step(self._target if self.mode in ("moving", "holding") else None, steps)
+
+    def _calm_turns(self, most: int) -> int:
+        """Turns, ``most`` at most, until the watchdog, or what follows it, has something to do."""
+        limits = {"moving": self._watchdog_turns, "holding": self._relax_turns}
+        return min(most, self._since + limits[self.mode] - self.turns) if self.mode in limits else most
+
     def arm(self) -> None:
         """Lets commands move the robot.
 

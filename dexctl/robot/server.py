@@ -312,8 +312,7 @@ class RobotServer:
         turns = round(until_s / self._robot.loop_period_s) - self._low.turns
         if turns * self._robot.loop_period_s > 60.0:
             raise ValueError("an advance of more than a minute")
-        for _ in range(turns):
-            self._low.turn()
+        self._low.advance(turns)
 
     def close(self) -> None:
         """Holds, stops the loop, and closes the sockets."""

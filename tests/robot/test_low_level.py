@@ -54,6 +54,31 @@ def test_without_a_command_for_200_ms_it_holds_and_then_lets_go(low_level):
     assert low_level.mode == "moving"
 
 
+@pytest.mark.parametrize("profile", ["same", "twin"])
+def test_turns_on_end_are_bit_for_bit_the_turns_one_by_one(profile, request):
+    profile = request.getfixturevalue(profile)
+    one_by_one, on_end = (LowLevel(make_body(profile, 3), profile.robot) for _ in range(2))
+    per_s = round(1.0 / profile.robot.loop_period_s)
+    modes = set()
+    for part_s, acts in ((0.08, True), (0.08, True), (0.168, False), (0.096, False), (0.6, False), (0.104, False)):
+        for low_level in (one_by_one, on_end):
+            if acts:
+                low_level.arm()
+                low_level.act(np.linspace(-0.3, 0.3, 20), low_level.time_s)
+        for _ in range(round(part_s * per_s)):
+            one_by_one.turn()
+        on_end.advance(round(part_s * per_s))
+        first, second = one_by_one._body, on_end._body
+        assert (one_by_one.mode, one_by_one.turns, first.steps) == (on_end.mode, on_end.turns, second.steps)
+        assert np.array_equal(first.data.qpos, second.data.qpos)
+        for back in range(second._asked):
+            row = (first.steps - back) % first.rows
+            assert np.array_equal(first.history.qpos[row], second.history.qpos[row])
+            assert np.array_equal(first.history.sites[row], second.history.sites[row])
+        modes.add(on_end.mode)
+    assert modes == {"moving", "holding", "relaxed"}
+
+
 def test_a_motor_that_was_let_go_pulls_with_nothing(same):
     body = make_body(same)
     low_level = LowLevel(body, same.robot)
