@@ -17,6 +17,7 @@ from dexctl.policy import checkpoint
 from dexctl.policy.actor import Actor, Critic
 from dexctl.policy.adam import adam_tensors, restore_adam
 from dexctl.policy.normalization import RunningNormalization, statistics_of
+from dexctl.policy.precision import uses_bf16
 from dexctl.ppo.batch import Chunks, join
 from dexctl.ppo.loss import normalized, policy_loss, value_loss
 from dexctl.ppo.peers import Alone, Peers
@@ -81,7 +82,7 @@ class Learner:
         self.version = 1
         self.steps = 0
         self._seed = seed
-        self._bf16 = profile.ppo.autocast == "bf16" or (profile.ppo.autocast == "auto" and _has_bf16())
+        self._bf16 = uses_bf16(profile.ppo.autocast)
         self._stager = Stager(profile.ppo, self.critic, self.value_scale)
         self._waiting: list[tuple[dict[str, Tensor], int, int]] = []
         self._chunks: list[Chunks] = []
@@ -374,11 +375,6 @@ def _seen(segment: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _has_bf16() -> bool:
-    # Without the instructions bfloat16 is emulated, and several times slower than float32.
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 def _tensor(array: np.ndarray) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from dexctl.errors import ProtocolError
 from dexctl.policy import checkpoint
 from dexctl.policy.adam import adam_tensors, restore_adam
+from dexctl.policy.precision import uses_bf16
 from dexctl.profile import schema
 from dexctl.vision.batch import Augmentation
 from dexctl.vision.landmarks import landmark_loss, landmarks_in_world, project
@@ -72,7 +73,7 @@ class PoseLearner:
         groups = [{"params": kernels, "weight_decay": training.weight_decay}, {"params": others, "weight_decay": 0.0}]
         self._optimizer = torch.optim.Adam(groups, lr=training.learning_rate)
         self._seed = seed
-        self._bf16 = training.autocast == "bf16" or (training.autocast == "auto" and _has_bf16())
+        self._bf16 = uses_bf16(training.autocast)
         self.batches = self.states = 0
 
     @property
@@ -168,8 +169,3 @@ def check_estimator(saved: checkpoint.Checkpoint, profile: schema.Profile) -> No
                 f"{saved.path}: trained with another {key}: {mine}, the profile has {theirs}",
                 "Use the profile it was trained with.",
             )
-
-
-def _has_bf16() -> bool:
-    # Without the instructions bfloat16 is emulated, and several times slower than float32.
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
