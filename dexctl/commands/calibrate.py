@@ -76,6 +76,7 @@ def calibrate(
     Beside the profile it writes a report, .html and .json. A hand profile is a part, to be inherited:
     inherits = ["block", "mine.toml"]. The exit code is 1 when a finger did not converge or moved too little.
     """
+    from dexctl.console.beforehand import check_datasets
     from dexctl.console.output import Output
     from dexctl.errors import UsageError
 
@@ -98,12 +99,13 @@ def calibrate(
         )
         record_motions(order, Output(json, quiet), dry_run)
         return
-    from dexctl.console.calibrate_session import CalibrateOrder, run_calibrate
-
     if recording is None:
         raise UsageError("there is nothing to fit to", "Give a recording, or make one with --record.")
     if robot is not None or arm:
         raise UsageError("--robot and --arm make no sense without --record", "Leave them away.")
+    check_datasets((recording,))
+    from dexctl.console.calibrate_session import CalibrateOrder, run_calibrate
+
     run_calibrate(
         CalibrateOrder(
             recording=recording,

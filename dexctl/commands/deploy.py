@@ -60,6 +60,9 @@ def deploy(
     A signal, a robot that falls silent, lost sight of the object and limits hit too often stop the
     robot first; the exit code of such a stop is 10. With -n the plan is printed and nothing moves.
     """
+    from dexctl.console.beforehand import check_policies
+
+    check_policies((policy,))
     from dexctl.console.deploy_plan import DeployOrder, plan_deploy
     from dexctl.console.deploy_session import run_deploy
     from dexctl.console.output import Output

@@ -110,12 +110,13 @@ def optimize(
         keys = server_keys(key, allow)
         options = ("--key", str(worker_key), "--server-key", str(key.with_suffix(".key")))
     if dry_run:
-        from dexctl.policy import checkpoint
         from dexctl.wire.endpoint import host_to_bind
 
         check_run_folder(run, loaded, fresh)
         host_to_bind(bind, keys, insecure)
         if begin_with is not None:
+            from dexctl.policy import checkpoint
+
             checkpoint.check_networks(checkpoint.read(begin_with), loaded.profile, ("actor", "critic"))
         return
     plan = Plan(

@@ -11,6 +11,7 @@ from dexctl.commands.options import DryRun, Json, PolicyPath, Quiet, Settings, c
 
 
 def simulate(
+    context: typer.Context,
     where: Annotated[
         Literal["window", "web"] | None,
         typer.Argument(
@@ -109,30 +110,44 @@ def simulate(
     One hand plays one episode after the other, as in an evaluation. '--view' opens a window,
     '--view web' serves a browser over one port, so that it works through ssh -L.
     """
+    from dexctl.commands.simulate_modes import misplaced, mode_of
+    from dexctl.console.beforehand import FIGURES, check_output, check_policies
     from dexctl.console.output import Output
     from dexctl.errors import UsageError
     from dexctl.profile.load import adjust, load
 
-    if (key is None) != (allow is None):
+    wrong = misplaced(context)
+    if wrong:
+        raise UsageError(*wrong)
+    mode = mode_of(context.params)
+    for path, suffixes in ((video, (".mp4",)), (png, (".png",)), (plot, FIGURES), (output_path, ())):
+        if path is not None:
+            check_output(path, *suffixes)
+    if mode in ("--serve", "--states") and (key is None) != (allow is None):
         raise UsageError("--key and --allow go together", "'dexctl keygen PATH' makes key pairs.")
-    if serve:
+    if serve is not None:
         from dexctl.console.serve_session import ServePlan, run_serve
 
-        if policy != "zero" or view or video or png or seconds:
-            raise UsageError("--serve takes its actions from a controller", "Leave what plays and films away.")
         loaded = load(profile or "robot/twin", settings or ())
         plan = ServePlan(loaded, serve, robot_seed, rate == "max", cameras, key, allow, insecure, endpoint_file)
         run_serve(plan, Output(json, quiet), dry_run)
         return
-    if replay:
+    if replay is not None:
         from dexctl.console.replay_session import ReplayPlan, run_replay
 
         if video is None:
             raise UsageError("--replay shows nothing by itself", "Give --video FILE.mp4.")
         run_replay(ReplayPlan(replay, video, camera), Output(json, quiet), dry_run)
         return
-    if where and not view:
-        raise UsageError(f"'{where}' says where to watch, and nobody does", f"Give --view {where}.")
+    if states is not None and output_path is None and bind is None:
+        raise UsageError("--states has nowhere to go", "Give -o STATES.zarr or --bind tcp://127.0.0.1:0.")
+    binding = None
+    if bind is not None:
+        from dexctl.console.row_stream import Binding
+
+        binding = Binding(bind, key, allow, insecure, endpoint_file)
+        binding.check()
+    check_policies((policy,))
     from dexctl.console.simulate_session import SimulatePlan, check_simulate, run_simulate
     from dexctl.policy.opening import BASELINES, open_policy
 
@@ -140,13 +155,9 @@ def simulate(
         acting_in = load(profile or "block", settings or ()).profile
     else:
         acting_in = adjust(open_policy(policy, None).profile, settings or (), policy)
-    if plot and samples is None:
-        raise UsageError("--plot draws what --samples tells", "Give --samples 1000.")
     if samples is not None:
         from dexctl.console.samples_session import SamplesPlan, check_samples, run_samples
 
-        if view or video or png:
-            raise UsageError("--samples plays nothing that could be watched", "Leave out --view, --video and --png.")
         named = profile or ("block" if policy in BASELINES else policy)
         wanted = SamplesPlan(named, acting_in, samples, seed, plot)
         if dry_run:
@@ -154,23 +165,12 @@ def simulate(
             return
         run_samples(wanted, Output(json, quiet))
         return
-    if (output_path is not None or bind is not None) and states is None:
-        option = "--output" if output_path is not None else "--bind"
-        raise UsageError(f"{option} takes what --states gathers", "Give --states 100000.")
     if states is not None:
-        from dexctl.console.gather_session import GatherPlan, check_gather, run_gather
-        from dexctl.console.row_stream import Binding
+        from dexctl.console.gather_session import GatherPlan, run_gather
 
-        if output_path is None and bind is None:
-            raise UsageError("--states has nowhere to go", "Give -o STATES.zarr or --bind tcp://127.0.0.1:0.")
-        if view or video or png:
-            raise UsageError("--states plays many hands at once", "Leave out --view, --video and --png.")
-        binding = Binding(bind, key, allow, insecure, endpoint_file) if bind is not None else None
         gathering = GatherPlan(open_policy(policy, acting_in, greedy), seed, states, every, output_path, binding)
-        if dry_run:
-            check_gather(gathering)
-            return
-        run_gather(gathering, Output(json, quiet))
+        if not dry_run:
+            run_gather(gathering, Output(json, quiet))
         return
     plan = SimulatePlan(
         policy=open_policy(policy, acting_in, greedy),

@@ -72,14 +72,18 @@ def train_vision(
     """
     import contextlib
 
+    from dexctl.console.beforehand import check_datasets
     from dexctl.console.output import Output
     from dexctl.console.row_stream import Connecting, is_endpoint
-    from dexctl.console.vision_sources import Wanted, open_source
     from dexctl.errors import UsageError
 
     if (key or server_key) and not any(map(is_endpoint, images)):
         raise UsageError("--key and --server-key are for tcp://", "Leave them away.")
     connecting = Connecting(key, server_key, timeout)
+    connecting.check()
+    check_datasets(Path(one) for one in images if one != "-" and not is_endpoint(one))
+    from dexctl.console.vision_sources import Wanted, open_source
+
     source = open_source(Wanted(tuple(images), profile, tuple(settings or ()), connecting))
     with contextlib.closing(source):
         if dry_run:

@@ -14,7 +14,6 @@ from dexctl.console.output import Output
 from dexctl.console.progress import Progress
 from dexctl.console.row_stream import Binding, sending
 from dexctl.console.signals import Signals
-from dexctl.errors import CreateError
 from dexctl.policy.opening import OpenPolicy
 from dexctl.profile.load import digest
 from dexctl.rollout.gathering import gather
@@ -42,27 +41,14 @@ class GatherPlan:
     binding: Binding | None
 
 
-def check_gather(plan: GatherPlan) -> None:
-    """Checks that the dataset can be made, and touches nothing.
-
-    Raises:
-        CreateError, UsageError: it cannot.
-    """
-    if plan.binding:
-        plan.binding.check()
-    if plan.path and not plan.path.absolute().parent.is_dir():
-        raise CreateError(f"{plan.path}: there is no folder {plan.path.parent}", "Make it, or give another.")
-
-
 def run_gather(plan: GatherPlan, output: Output) -> None:
     """Gathers states; a dataset that was begun is gone on with.
 
     Raises:
-        CreateError, InputOutputError: the dataset cannot be written.
+        InputOutputError: the dataset cannot be written.
         UnavailableError: who fetched states is gone.
         Stopped: a signal; what was gathered until then is kept.
     """
-    check_gather(plan)
     profile = plan.policy.profile
     with (
         Signals() as signals,

@@ -11,13 +11,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from dexctl.console.beforehand import check_output
 from dexctl.console.events import Events
 from dexctl.console.output import Output
 from dexctl.console.progress import Progress
 from dexctl.console.render_source import Per, StatesSource
 from dexctl.console.row_stream import Binding, sending
 from dexctl.console.signals import Signals
-from dexctl.errors import CreateError, UsageError
+from dexctl.errors import UsageError
 from dexctl.scene.picture import encode_png
 from dexctl.scene.video import VideoWriter
 from dexctl.store.images import Images, ImagesMetadata, ImagesWriter, image_columns
@@ -63,13 +64,10 @@ def check_render(plan: RenderPlan) -> None:
         raise UsageError("nothing is to be made", "Give -o IMAGES, --bind, --sheet FILE.png or --video FILE.mp4.")
     if plan.binding:
         plan.binding.check()
-    for path, suffix in ((plan.path, ""), (plan.sheet, ".png"), (plan.video, ".mp4")):
+    for path, suffixes in ((plan.path, ()), (plan.sheet, (".png",)), (plan.video, (".mp4",))):
         if path is None:
             continue
-        if suffix and path.suffix.lower() != suffix:
-            raise UsageError(f"{path}: not a {suffix} file", f"End the name in {suffix}.")
-        if not path.absolute().parent.is_dir():
-            raise CreateError(f"{path}: there is no folder {path.parent}", "Make it, or give another.")
+        check_output(path, *suffixes)
 
 
 def run_render(plan: RenderPlan, output: Output) -> None:

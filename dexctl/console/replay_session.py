@@ -13,7 +13,7 @@ from dexctl.console.events import Events
 from dexctl.console.output import Output
 from dexctl.console.progress import Progress
 from dexctl.console.signals import Signals
-from dexctl.errors import CreateError, DataError, UsageError
+from dexctl.errors import DataError
 from dexctl.profile.schema import Profile
 from dexctl.reorient.rules import End
 from dexctl.rollout.play import Moment
@@ -43,14 +43,10 @@ def run_replay(plan: ReplayPlan, output: Output, dry_run: bool) -> None:
 
     Raises:
         MissingError, DataError: there is none, or it is damaged.
-        UsageError, CreateError, InputOutputError: the film cannot be made.
+        UsageError, InputOutputError: the film cannot be made.
         Stopped: a signal; what was filmed until then is kept.
     """
     recording = Recording(plan.recording)
-    if plan.video.suffix.lower() != ".mp4":
-        raise UsageError(f"{plan.video}: not a .mp4 file", "End the name in .mp4.")
-    if not plan.video.parent.is_dir():
-        raise CreateError(f"{plan.video}: there is no folder {plan.video.parent}", "Make it, or give another.")
     try:
         profile = msgspec.convert(recording.metadata.profile, Profile)
     except msgspec.ValidationError as error:

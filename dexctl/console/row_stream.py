@@ -19,7 +19,7 @@ from dexctl.errors import DataError, ProtocolError, UsageError
 from dexctl.profile.schema import Wire
 from dexctl.store.rows import Column, first_wrong
 from dexctl.wire.arrivals import Refused
-from dexctl.wire.endpoint import host_of
+from dexctl.wire.endpoint import host_to_bind
 from dexctl.wire.keys import server_keys, worker_keys
 from dexctl.wire.row_messages import PORTION_BYTES, Dataset, Opened, RowColumn
 from dexctl.wire.row_receiver import RowReceiver
@@ -74,8 +74,9 @@ class Binding:
 
         Raises:
             UsageError: no endpoint, or a key without its folder.
+            RefusedError: off loopback without keys.
         """
-        host_of(self.endpoint)
+        host_to_bind(self.endpoint, self.key, self.insecure)
         if (self.key is None) != (self.allow is None):
             raise UsageError("--bind takes --key and --allow together", _PAIRS)
 

@@ -10,13 +10,13 @@ import msgspec
 from torch import Tensor
 
 from dexctl.console.output import Output, Table
-from dexctl.errors import CreateError, UsageError
+from dexctl.errors import UsageError
 from dexctl.profile import schema
 from dexctl.profile.load import digest
 from dexctl.profile.write import toml_value
 from dexctl.randomize.sampled import Sampled
 from dexctl.rollout.samples import draw_samples
-from dexctl.rollout.samples_figure import FORMATS, draw_samples_figure
+from dexctl.rollout.samples_figure import draw_samples_figure
 from dexctl.store.whole_file import write_whole
 from dexctl.vision.samples import draw_picture_samples
 
@@ -41,10 +41,10 @@ class SamplesPlan:
 
 
 def check_samples(plan: SamplesPlan) -> None:
-    """Checks that the figure can be made and there is something to draw, and touches nothing.
+    """Checks that there is something to draw, and touches nothing.
 
     Raises:
-        CreateError, UsageError: it cannot.
+        UsageError: there is nothing.
     """
     randomize = plan.profile.randomize
     groups = (randomize.physics, randomize.observation, randomize.unmodeled, randomize.appearance, randomize.pose)
@@ -53,19 +53,13 @@ def check_samples(plan: SamplesPlan) -> None:
             f"{plan.name} randomizes nothing",
             "Take block-paper, or add --set randomize.physics.on=true.",
         )
-    if plan.plot is None:
-        return
-    if plan.plot.suffix.lower() not in FORMATS:
-        raise UsageError(f"{plan.plot}: not a {', '.join(FORMATS)} file", f"End the name in {FORMATS[0]}.")
-    if not plan.plot.parent.is_dir():
-        raise CreateError(f"{plan.plot}: there is no folder {plan.plot.parent}", "Make it, or give another.")
 
 
 def run_samples(plan: SamplesPlan, output: Output) -> None:
     """Draws, tells, and plots.
 
     Raises:
-        CreateError, InputOutputError: the figure cannot be written.
+        InputOutputError: the figure cannot be written.
     """
     check_samples(plan)
     samples = draw_samples(plan.profile, plan.count, plan.seed)

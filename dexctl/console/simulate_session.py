@@ -13,7 +13,6 @@ from dexctl.console.events import Events
 from dexctl.console.output import Output, Table
 from dexctl.console.progress import Progress
 from dexctl.console.signals import Signals
-from dexctl.errors import CreateError, UsageError
 from dexctl.policy.opening import OpenPolicy
 from dexctl.profile.load import digest
 from dexctl.rollout.play import Episode, Moment, play
@@ -45,16 +44,11 @@ _UNWATCHED_S = 20.0
 
 
 def check_simulate(plan: SimulatePlan) -> None:
-    """Checks that outputs can be made and the camera exists, and touches nothing.
+    """Checks that the camera exists and can paint, and touches nothing.
 
     Raises:
-        CreateError, UsageError, UnavailableError: they cannot.
+        UsageError, UnavailableError: it cannot.
     """
-    for path, suffix in ((plan.video, ".mp4"), (plan.png, ".png")):
-        if path is not None and path.suffix.lower() != suffix:
-            raise UsageError(f"{path}: not a {suffix} file", f"End the name in {suffix}.")
-        if path is not None and not path.parent.is_dir():
-            raise CreateError(f"{path}: there is no folder {path.parent}", "Make it, or give another.")
     if plan.video or plan.png:
         with Painter(Stage(plan.policy.profile).model, 16, 16, plan.camera):
             pass
@@ -64,7 +58,7 @@ def run_simulate(plan: SimulatePlan, output: Output) -> None:
     """Plays, shows and records.
 
     Raises:
-        CreateError, InputOutputError: an output cannot be written.
+        InputOutputError: an output cannot be written.
         UnavailableError: there is no display, or no renderer.
         Stopped: a signal; what was filmed until then is kept, no picture is painted.
     """

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from dexctl.console.events import Events
 from dexctl.console.output import Output
 from dexctl.console.progress import Progress
 from dexctl.console.signals import Signals
 from dexctl.profile.load import Loaded, load
-from dexctl.rollout.collector import Clocks
-from dexctl.rollout.worker import work
 from dexctl.wire.keys import worker_keys
 from dexctl.wire.worker import Dismissed, WorkerEndpoint
+
+if TYPE_CHECKING:
+    from dexctl.rollout.collector import Clocks
 
 # Heartbeats until the optimizer's own profile is known.
 _UNTIL_WELCOME = "block"
@@ -63,6 +64,9 @@ def run_worker(plan: WorkerPlan, output: Output) -> None:
                 steps = welcome.layout.steps * welcome.layout.environments
                 progress.update({"policy": version, "steps/s": steps / clocks.total})
                 signals.raise_if_stopped()
+
+            # What steps and acts takes seconds to import, and only those who are let in need it.
+            from dexctl.rollout.worker import work
 
             work(endpoint, welcome, plan.threads, plan.segments_per_version, on_segment, plan.dumps, plan.backend)
         except Dismissed:

@@ -12,8 +12,6 @@ import numpy as np
 from dexctl.profile.distribution import Distribution, support
 from dexctl.randomize.sampled import Sampled
 
-FORMATS = (".png", ".svg", ".pdf")
-
 _COLUMNS, _PANEL_INCHES = 4, (3.3, 1.75)
 _HEADING_INCHES = 0.42
 _MOST_BINS, _NUMBERS_IN_A_BIN = 40, 50
@@ -36,7 +34,7 @@ def draw_samples_figure(samples: Sequence[Sampled], title: str, suffix: str) -> 
 
     Args:
         samples: at least one.
-        suffix: one of ``FORMATS``.
+        suffix: ``.png``, ``.svg`` or ``.pdf``.
 
     Returns:
         The content of a file of that format.

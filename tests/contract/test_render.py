@@ -17,10 +17,10 @@ FEW = "--set render.detail_px=6.0 --size 16 --workers 1"
 
 @pytest.fixture
 def states(tmp_path):
-    """Forty states of a resting hand, and a block above it that turns."""
+    """Twelve states of a resting hand, and a block above it that turns."""
     loaded = load("block", [], {})
     scene = build_scene(loaded.profile)
-    at, count = scene.object_qpos, 40
+    at, count = scene.object_qpos, 12
     qpos = np.repeat(scene.model.qpos0[None], count, axis=0)
     half = np.linspace(0, 3, count)
     qpos[:, at : at + 3] = loaded.profile.object.spawn_m
@@ -50,35 +50,35 @@ def events(result):
 
 
 def test_states_and_pictures_stream_through_a_pipe(shell, tmp_path):
-    made = shell(f"{GATHER} --states 40 --every 2 -o states.zarr | dexctl render - {FEW} -o images.zarr --seed 3")
+    made = shell(f"{GATHER} --states 16 --every 2 -o states.zarr | dexctl render - {FEW} -o images.zarr --seed 3")
     assert made.returncode == 0, made.stderr
     told = [event for event in events(made) if event["event"] == "rows"]
-    assert [(event["dataset"], event["start"], event["stop"]) for event in told] == [("images.zarr", 0, 40)]
+    assert [(event["dataset"], event["start"], event["stop"]) for event in told] == [("images.zarr", 0, 16)]
     states, images = States(tmp_path / "states.zarr"), Images(tmp_path / "images.zarr")
-    assert (len(states), len(images)) == (40, 40)
+    assert (len(states), len(images)) == (16, 16)
     assert images.metadata.cameras == ["top", "left", "right"]
-    rows = images.read(0, 40)
-    assert rows["images"].shape == (40, 3, 16, 16, 3)
+    rows = images.read(0, 16)
+    assert rows["images"].shape == (16, 3, 16, 16, 3)
     assert rows["images"].std(axis=(1, 2, 3, 4)).min() > 1
-    np.testing.assert_array_equal(rows["state_row"], np.arange(40))
+    np.testing.assert_array_equal(rows["state_row"], np.arange(16))
     # What is not augmented stays where the state has it.
     kept = rows["augmentation"] == 0
-    assert 0 < kept.sum() < 40
+    assert 0 < kept.sum() < 16
     np.testing.assert_allclose(
-        rows["object_position_m"][kept], states.read(0, 40)["object_position_m"][kept], atol=1e-6
+        rows["object_position_m"][kept], states.read(0, 16)["object_position_m"][kept], atol=1e-6
     )
 
 
 def test_rendering_goes_on_and_gives_what_one_go_would(shell, states, tmp_path):
-    assert shell(f"dexctl render states.zarr {FEW} -o whole.zarr --count 50").returncode == 0
-    assert shell(f"dexctl render states.zarr {FEW} -o parts.zarr --count 20").returncode == 0
-    made = shell(f"dexctl render states.zarr {FEW} -o parts.zarr --count 50 --sheet sheet.png --quiet")
+    assert shell(f"dexctl render states.zarr {FEW} -o whole.zarr --count 15").returncode == 0
+    assert shell(f"dexctl render states.zarr {FEW} -o parts.zarr --count 6").returncode == 0
+    made = shell(f"dexctl render states.zarr {FEW} -o parts.zarr --count 15 --sheet sheet.png --quiet")
     assert made.stdout.split() == ["parts.zarr", "sheet.png"]
     assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
-    whole, parts = (Images(tmp_path / name).read(0, 50) for name in ("whole.zarr", "parts.zarr"))
+    whole, parts = (Images(tmp_path / name).read(0, 15) for name in ("whole.zarr", "parts.zarr"))
     for name, values in whole.items():
         np.testing.assert_array_equal(values, parts[name], err_msg=name)
-    assert whole["state_row"].tolist() == [*range(40), *range(10)]
+    assert whole["state_row"].tolist() == [*range(12), *range(3)]
 
 
 def test_what_a_broken_stream_brought_is_kept(shell, states, tmp_path):
@@ -106,7 +106,7 @@ def test_without_gl_the_packages_are_named(shell, states, tmp_path):
         ("dexctl render states.zarr --size 16 -o nowhere/x.zarr", 73, "no folder"),
         ("dexctl render states.zarr --size 16 -o states.zarr", 73, "something else"),
         ("dexctl simulate --states 10", 64, "nowhere to go"),
-        ("dexctl simulate -o x.zarr", 64, "takes what --states gathers"),
+        ("dexctl simulate -o x.zarr", 64, "--output belongs to --states N, not to what plays"),
         ("dexctl simulate --states 10 -o nowhere/x.zarr", 73, "no folder"),
     ],
 )

@@ -67,7 +67,7 @@ def test_endpoints_that_cannot_be_are_named_with_the_cure(shell):
         for line, code, words in (
             (f"dexctl {GATHER.replace('127.0.0.1:0', '0.0.0.0:0')} --states 10", 77, "--insecure"),
             (f"dexctl {GATHER.replace('127.0.0.1:0', f'127.0.0.1:{port}')} --states 10", 73, "cannot bind"),
-            ("dexctl simulate --bind tcp://127.0.0.1:0", 64, "--bind takes what --states gathers"),
+            ("dexctl simulate --bind tcp://127.0.0.1:0", 64, "--bind belongs to --states N"),
             ("dexctl render tcp://nowhere -o x.zarr", 64, "tcp://HOST:PORT"),
             (f"dexctl render tcp://127.0.0.1:{port} -o x.zarr --timeout 0.2", 69, "nobody at"),
             ("dexctl train-vision tcp://127.0.0.1:1 x.zarr", 64, "do not go together"),

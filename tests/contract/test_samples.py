@@ -45,8 +45,8 @@ def test_people_get_a_table_and_quiet_the_path(shell):
     ("line", "code", "told"),
     [
         ("-p block --samples 5", 64, "block randomizes nothing"),
-        ("-p block-paper --plot a.png", 64, "--samples 1000"),
-        ("-p block-paper --samples 5 --png a.png", 64, "plays nothing"),
+        ("-p block-paper --plot a.png", 64, "--plot belongs to --samples N"),
+        ("-p block-paper --samples 5 --png a.png", 64, "--png belongs to a policy's play, not to --samples"),
         ("-p block-paper --samples 5 --plot a.jpg", 64, ".png"),
         ("-p block-paper --samples 5 --plot none/a.png", 73, "none"),
         ("-p block-paper --samples 5 --set randomize.physics.mass.uniform=[-0.5,1.5]", 78, "randomize.physics.mass"),

@@ -45,7 +45,7 @@ def test_episodes_are_told_as_they_end(shell):
 @pytest.mark.parametrize(
     ("line", "code", "told"),
     [
-        ("simulate web", 64, "--view web"),
+        ("simulate web", 64, "'web' goes with --view"),
         ("simulate --png a.jpg", 64, ".png"),
         ("simulate --png a.png --camera bottom", 64, "top, left, right, watch"),
         ("simulate --policy random --video none/a.mp4", 73, "none"),

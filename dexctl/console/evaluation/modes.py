@@ -9,6 +9,7 @@ import dataclasses
 import importlib
 from collections.abc import Sequence
 
+from dexctl.console.beforehand import check_datasets, check_policies
 from dexctl.console.evaluation.question import Question
 from dexctl.console.output import Output
 from dexctl.errors import UsageError
@@ -69,6 +70,8 @@ def answer(question: Question, output: Output, dry_run: bool) -> None:
         DexctlError: as the session says.
     """
     mode = choose(question.given())
+    check_policies(question.policy)
+    check_datasets((*question.recording, *question.images))
     importlib.import_module(f"dexctl.console.evaluation.{mode.session}").run(question, output, dry_run)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 
 from dexctl.profile import schema
-from dexctl.randomize.appearance import Look
+
+if TYPE_CHECKING:
+    from dexctl.randomize.appearance import Look
 
 Kind = Literal["classic", "filament"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
