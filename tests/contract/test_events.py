@@ -67,7 +67,7 @@ def test_a_key_that_is_missing_is_told():
     assert faults({key: value for key, value in START.items() if key != "host"}, "simulate") == ["start: no key 'host'"]
 
 
-@pytest.mark.parametrize("line", ["simulate -p block-yaw --seconds 0.1", "keygen key --json", "doctor --json"])
+@pytest.mark.parametrize("line", ["simulate -p block-yaw --seconds 0.1", "keygen key --json"])
 def test_commands_write_lines_of_json_and_events_fit_the_page(shell, line):
     done = shell(f"dexctl {line}")
     assert done.returncode == 0, done.stderr

@@ -52,7 +52,7 @@ def learn(tmp_path, toy, made_up):
     return learn
 
 
-@pytest.mark.parametrize("shares", [(2, 2), (0, 1, 3)])
+@pytest.mark.parametrize("shares", [pytest.param((2, 2), marks=pytest.mark.slow), (0, 1, 3)])
 def test_processes_learn_together_what_one_learns_alone(learn, make_learner, made_up, toy, shares):
     # Two updates of four segments, two a worker; minibatches that no process has whole.
     settings = ["ppo.batch_steps=1024", "ppo.minibatches=4", "ppo.kl_low=0.05", "ppo.kl_high=0.1"]

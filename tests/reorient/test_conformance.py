@@ -1,28 +1,53 @@
-"""What every whole profile's environment keeps to."""
+"""What the environment of every whole profile keeps to; profiles that share one are played once."""
 
 import pytest
 import torch
 
 from dexctl.policy.actor import actor_shape, critic_shape
 from dexctl.profile.check import OBSERVATIONS
-from dexctl.profile.load import names
+from dexctl.profile.load import load, names
 from dexctl.reorient import observation
+from dexctl.reorient.action import num_actuators
 from dexctl.reorient.environment import End
 
 WHOLE = [listed.name for listed in names() if not listed.part]
+# All that an environment is made of; the rest of a profile is for who learns, sees or serves.
+TABLES = ("hand", "object", "physics", "task", "reward", "action", "randomize")
 # Starts are as the profile has them but for their length, which makes no other numbers.
 SHORT = ["task.start_random_steps=3"]
 # The goal stays until it is reached.
 CONSTANT = "target_orientation"
 
 
-@pytest.fixture(params=WHOLE)
+def environment_of(name):
+    profile = load(name, (), {}).profile
+    return repr([getattr(profile, table) for table in TABLES])
+
+
+# The first of each kind stands for it.
+STANDING = {environment_of(name): name for name in reversed(WHOLE)}
+
+
+@pytest.fixture(params=STANDING.values())
 def profile_name(request):
     return request.param
 
 
 def test_there_are_profiles_to_keep_to_it():
     assert {"block", "block-paper", "block-yaw"} <= set(WHOLE)
+    assert 10 < len(STANDING) < len(WHOLE)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_the_networks_of_a_profile_take_what_they_are_to_see(name):
+    profile = load(name, (), {}).profile
+    seen = {one: torch.zeros(3, size) for one, size in observation.sizes(profile).items()}
+    assert set(seen) == set(OBSERVATIONS)
+    for shape, network in (
+        (actor_shape(profile, num_actuators(profile)), profile.policy.actor),
+        (critic_shape(profile), profile.policy.critic),
+    ):
+        assert observation.concatenate(seen, network.observe).shape == (3, shape.inputs)
 
 
 def test_observations_have_the_stated_sizes_and_are_finite(make, actions, profile_name):
@@ -35,11 +60,6 @@ def test_observations_have_the_stated_sizes_and_are_finite(make, actions, profil
             assert values.shape == (3, observation.sizes(profile)[name]), name
             assert values.dtype == torch.float64
             assert bool(torch.isfinite(values).all()), name
-        for shape, network in (
-            (actor_shape(profile, env.num_actuators), profile.policy.actor),
-            (critic_shape(profile), profile.policy.critic),
-        ):
-            assert observation.concatenate(seen, network.observe).shape == (3, shape.inputs)
         env.step(actions(env, step))
 
 
