@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 import torch
 
@@ -18,6 +19,8 @@ from dexctl.scene.build import build_scene
 _EPISODE = randomness.stream("gather.episode")
 # Policies act in tiles of 32 rows.
 HANDS = 64
+# More hands, that play starts meanwhile; else each episode would wait for one.
+_STARTERS = 16
 
 
 def gather(policy: OpenPolicy, seed: int, every: int, first_row: int = 0) -> Iterator[dict[str, np.ndarray]]:
@@ -30,11 +33,13 @@ def gather(policy: OpenPolicy, seed: int, every: int, first_row: int = 0) -> Ite
     Yields:
         Columns of ``store.states``, up to 64 rows at a time.
     """
-    profile = policy.profile
+    task = msgspec.structs.replace(policy.profile.task, start_bank=HANDS, start_refresh=_STARTERS)
+    profile = msgspec.structs.replace(policy.profile, task=task)
     scene = build_scene(profile)
-    physics = CpuPhysics(scene, HANDS, profile.physics)
+    physics = CpuPhysics(scene, HANDS + _STARTERS, profile.physics)
     env = Environment(profile, scene, physics, HANDS)
     chooser = policy.chooser(HANDS)
+    env.use_bank(randomness.key(seed, first_row))
     key, everyone = randomness.key(seed, first_row).expand(HANDS), torch.arange(HANDS)
     episodes = torch.zeros(HANDS, dtype=torch.int64)
     at, step = scene.object_qpos, 0
