@@ -42,7 +42,7 @@ def optimize(
         typer.Option(min=1, help="Stop after so many environment steps in all; by default the profile's run.steps."),
     ] = None,
     sync: Annotated[
-        bool, typer.Option("--sync", help="Wait for every worker at every update: repeats exactly for the same seed.")
+        bool, typer.Option("--sync", help="Wait for each worker started here, at every update, and take no other: repeats exactly.")
     ] = False,
     start_from: Annotated[
         str | None,

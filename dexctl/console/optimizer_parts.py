@@ -34,7 +34,18 @@ def bound(loaded: Loaded, plan: Plan, place: Place) -> OptimizerEndpoint:
         plan.keys,
         plan.insecure,
         place.indices(),
+        local_names(plan, place) if plan.sync else None,
     )
+
+
+def local_names(plan: Plan, place: Place) -> frozenset[str]:
+    """Names of the workers that this machine's first process starts, for all processes on it."""
+    return frozenset(f"{_first_name(place)}-{index}" for index in range(plan.workers))
+
+
+def _first_name(place: Place) -> str:
+    first = place.rank - place.local_rank
+    return f"local-{first}" if first else "local"
 
 
 def local_workers(plan: Plan, place: Place, company: Company, training: Training, run: Path) -> LocalWorkers:
@@ -46,9 +57,8 @@ def local_workers(plan: Plan, place: Place, company: Company, training: Training
     options = [*plan.worker_options, "--dumps", str(run / "failures")]
     if plan.sync:
         options += ["--segments-per-version", str(training.segments_per_version)]
-    name = f"local-{place.rank}" if place.rank else "local"
     count = 0 if place.local_rank else plan.workers
-    return LocalWorkers(count, endpoints, run / "workers", options, dealt=plan.sync, name=name)
+    return LocalWorkers(count, endpoints, run / "workers", options, dealt=plan.sync, name=_first_name(place))
 
 
 def share_cores(place: Place) -> None:

@@ -40,6 +40,7 @@ class OptimizerEndpoint:
         keys: encrypt, and let in only the allowed keys.
         insecure: bind off loopback without keys all the same.
         indices: to be given to workers; several optimizers of one run give different ones.
+        only: names of the workers that are let in, None for any; others are told why not.
 
     Attributes:
         endpoint: what workers connect to, with the real port.
@@ -61,6 +62,7 @@ class OptimizerEndpoint:
         keys: ServerKeys | None = None,
         insecure: bool = False,
         indices: range = range(1 << 30),
+        only: frozenset[str] | None = None,
     ) -> None:
         host = host_to_bind(bind, keys, insecure)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(_io_threads())
@@ -97,6 +99,7 @@ class OptimizerEndpoint:
             layout,
             wire,
             indices,
+            only,
         )
         self._thread.start()
 

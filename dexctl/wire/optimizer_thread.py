@@ -82,6 +82,7 @@ class OptimizerThread(threading.Thread):
         layout: Layout,
         wire: schema.Wire,
         indices: range,
+        only: frozenset[str] | None,
     ) -> None:
         super().__init__(name="dexctl-wire", daemon=True)
         self.instance = secrets.token_hex(16)
@@ -93,7 +94,7 @@ class OptimizerThread(threading.Thread):
         self._digest, self._profile, self._seed = identity
         self._layout, self._wire = layout, wire
         self._largest_frame = max(layout.largest_frame, WORKER_CONTROL_BYTES)
-        self._roster = Roster(self._digest, layout, wire.orphan_timeout_s, indices)
+        self._roster = Roster(self._digest, layout, wire.orphan_timeout_s, indices, only)
         self._credits = Credits(wire.credits, (wire.buffer_mib << 20) // max(1, layout.num_bytes))
         self._editions = Editions()
         self._out = Correspondence(server, self._roster, self._credits, self._editions)

@@ -96,13 +96,22 @@ class Roster:
         layout: of the segments.
         forget_index_s: a worker lost for so long frees its index.
         indices: to be given to workers.
+        only: names of the workers that are let in, None for any.
     """
 
-    def __init__(self, digest: str, layout: Layout, forget_index_s: float, indices: range = range(1 << 30)) -> None:
+    def __init__(
+        self,
+        digest: str,
+        layout: Layout,
+        forget_index_s: float,
+        indices: range = range(1 << 30),
+        only: frozenset[str] | None = None,
+    ) -> None:
         self._digest = digest
         self._layout = layout
         self._forget_index_s = forget_index_s
         self._indices = indices
+        self._only = only
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._routes: dict[bytes, Session] = {}
         self._blocked: OrderedDict[tuple[str, int], str] = OrderedDict()
@@ -244,6 +253,9 @@ class Roster:
         blocked = self._blocked.get((hello.worker, hello.incarnation))
         if blocked is not None:
             raise Fault(f"refused before: {blocked}")
+        if self._only is not None and hello.worker not in self._only:
+            # Not for ever: an optimizer that comes after this one may wait for nobody.
+            raise Fault(f"the training is synchronous and takes its own workers alone, not {hello.worker}", 75)
         known = self._sessions.get(hello.worker)
         if known is None:
             return

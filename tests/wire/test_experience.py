@@ -40,6 +40,18 @@ def test_a_worker_is_given_what_it_needs(make_optimizer, make_worker, inbox_of, 
     assert (joined.worker, joined.name, joined.pid) == (0, "left hand", os.getpid())
 
 
+def test_a_worker_that_a_synchronous_optimizer_does_not_wait_for_is_told_on_both_sides(
+    make_optimizer, make_worker, inbox_of
+):
+    optimizer = make_optimizer(only=frozenset({"local-0"}))
+    other = make_worker(optimizer.endpoint, join=False, name="mine", timeout_s=1.0)
+    with pytest.raises(UnavailableError, match="synchronous and takes its own workers alone, not mine"):
+        other.join()
+    (refused,) = inbox_of(optimizer).wait(Refused)
+    assert "not mine" in refused.reason
+    assert make_worker(optimizer.endpoint, name="local-0").join().worker_index == 0
+
+
 def test_a_segment_arrives_as_it_was_sent(pair, arrays):
     _, worker, inbox = pair
     rng = np.random.default_rng(1)

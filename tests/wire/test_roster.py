@@ -60,6 +60,15 @@ def test_a_worker_that_comes_back_goes_on_where_it_was(roster):
     assert again.segments == 3
 
 
+def test_only_those_that_are_waited_for_are_let_in():
+    roster = Roster("d", LAYOUT, forget_index_s=10.0, only=frozenset({"mine"}))
+    with pytest.raises(Fault, match="takes its own workers alone, not other") as refused:
+        roster.greet(hello("other"), "", b"1", 0.0)
+    assert refused.value.code == 75
+    assert roster.greet(hello("mine"), "", b"2", 1.0).index == 0
+    assert [session.name for session in roster.living()] == ["mine"]
+
+
 def test_messages_of_the_connection_before_are_nobodys(roster):
     session = roster.greet(hello(), "", b"1", 0.0)
     roster.greet(hello(token=session.token), "", b"2", 1.0)
