@@ -1,5 +1,6 @@
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import zarr
 
-from dexctl.errors import CreateError, DataError, MissingError, TemporaryError
+from dexctl.errors import CreateError, DataError, InputOutputError, MissingError, TemporaryError
 from dexctl.store.images import LEARNED_FROM, Images, ImagesMetadata, ImagesWriter, block_rows
 from dexctl.store.rows import Column
 from dexctl.store.states import States
@@ -99,6 +100,21 @@ def test_a_second_writer_is_refused_until_the_first_is_gone(dataset):
         writer.append(some_rows(2, 10))
     write(dataset, some_rows(1, 12))
     assert len(Images(dataset)) == 13
+
+
+def test_a_full_disk_leaves_the_rows_before_it_and_with_room_it_goes_on(tmp_path):
+    path = write(tmp_path / "x.zarr", some_rows(BLOCK))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(InputOutputError, match="Free some space"):
+            write(path, some_rows(BLOCK, BLOCK))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert len(Images(path)) == BLOCK
+    np.testing.assert_array_equal(Images(path).read(0, BLOCK)["images"], some_rows(BLOCK)["images"])
+    write(path, some_rows(BLOCK, BLOCK))
+    np.testing.assert_array_equal(Images(path).read(BLOCK, 2 * BLOCK)["images"], some_rows(BLOCK, BLOCK)["images"])
 
 
 def test_something_else_in_the_way_is_left_alone(tmp_path):

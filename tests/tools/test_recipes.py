@@ -104,6 +104,7 @@ def test_a_recipe_says_what_it_is_for(name):
         ("robot-day --trials", "--trials: give a value"),
         ("table3 --scale many", "whole numbers"),
         ("walk here there", "one folder, or none"),
+        ("walk --there", "the only option is --here"),
         ("wheel-check some", "the only word is all"),
         ("fuzz long", "give a number of seconds"),
     ],

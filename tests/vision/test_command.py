@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -85,6 +86,21 @@ def test_a_renderer_that_dies_leaves_a_checkpoint_of_what_came(dexctl, write_ima
     assert code == 69
     assert "ended without a word" in stderr
     assert checkpoint.read(tmp_path / "run").header.progress.steps == events[-2]["states"] == 48
+
+
+def test_a_signal_leaves_a_checkpoint_of_what_was_learned(write_images, tmp_path):
+    write_images(tmp_path / "a.zarr", 20)
+    words = ("train-vision", "a.zarr", "-o", "run", "--threads", "1", "--set", "vision.training.batches=1000000")
+    with subprocess.Popen(
+        [DEXCTL, *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as training:
+        next(line for line in training.stdout if json.loads(line)["event"] == "iteration")
+        training.send_signal(signal.SIGTERM)
+        told, stderr = training.communicate(timeout=300)
+    assert training.returncode == 143, stderr
+    end = json.loads(told.splitlines()[-1])
+    assert (end["event"], end["code"], end["status"]) == ("end", 143, "stopped")
+    assert checkpoint.read(tmp_path / "run").header.progress.version > 0
 
 
 def open_images(path, profile=None, *settings):
