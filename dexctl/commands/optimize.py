@@ -42,7 +42,10 @@ def optimize(
         typer.Option(min=1, help="Stop after so many environment steps in all; by default the profile's run.steps."),
     ] = None,
     sync: Annotated[
-        bool, typer.Option("--sync", help="Wait for each worker started here, at every update, and take no other: repeats exactly.")
+        bool,
+        typer.Option(
+            "--sync", help="Wait for the workers started here at every update, take no other: repeats exactly."
+        ),
     ] = False,
     start_from: Annotated[
         str | None,
