@@ -1,6 +1,6 @@
-"""What is done to pictures after rendering, on a whole batch in torch: move, normalize, contrast, pixel noise.
+"""What is done to pictures after rendering, on a whole batch in torch: move, color, normalize, contrast, pixel noise.
 
-The order is that of appendix C.2.8.
+The order of the last three is that of appendix C.2.8.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def normalize(pictures_BCHW3: Tensor, how: str) -> Tensor:
 
 
 class Augmentation:
-    """Contrast and noise of ``randomize.appearance``, and shifts, drawn anew for every batch."""
+    """Contrast and noise of ``randomize.appearance``, shifts and colors, drawn anew for every batch."""
 
     def __init__(self, profile: schema.Profile, seed: int) -> None:
         assert profile.vision is not None
@@ -54,7 +54,7 @@ class Augmentation:
             downwards in units of half a picture.
         """
         moved, by = self._shift(pictures_BCHW3)
-        pictures = normalize(moved, self._training.normalize)
+        pictures = normalize(self._color(moved), self._training.normalize)
         if self._appearance.on:
             states, cameras = pictures.shape[:2]
             pictures *= self._draw(self._appearance.contrast, (states, cameras, 1, 1, 1))
@@ -80,6 +80,16 @@ class Augmentation:
         )
         by = (reach - starts).reshape(states, cameras, 2) * torch.tensor((2.0 / width, 2.0 / height))
         return moved.reshape(pictures.shape), by
+
+    def _color(self, pictures: Tensor) -> Tensor:
+        """What another renderer, or a camera, would make of the same light: each picture by itself."""
+        gamma, saturation = self._training.gamma, self._training.saturation
+        if gamma == 1.0 and saturation == 1.0:
+            return pictures
+        each = (*pictures.shape[:2], 1, 1, 1)
+        colored = (pictures.float() / 255.0).pow(self._draw(gamma, each))
+        grey = colored.mean(dim=-1, keepdim=True)
+        return torch.lerp(grey, colored, self._draw(saturation, each)).clamp_(0.0, 1.0).mul_(255.0)
 
     def _draw(self, value: Value, shape: tuple[int, ...]) -> Tensor:
         """Many numbers at once: two million a batch, for which the counted generator of episodes is too slow."""

@@ -21,6 +21,8 @@ TOY = (
     "vision.training.batch=8",
     "vision.training.batches=12",
     "vision.training.measure_batches=4",
+    "vision.training.gamma=1.0",
+    "vision.training.saturation=1.0",
 )
 CAMERA = {
     "camera_position_m": Column("float32", (3, 3)),

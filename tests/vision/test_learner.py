@@ -119,6 +119,35 @@ def test_contrast_and_noise_have_the_distributions_of_the_profile(load_toy, make
     assert float(factor.mean()) == pytest.approx(1.0, abs=0.1)
 
 
+def test_colors_are_brought_nearer_to_grey_and_made_brighter_or_darker(load_toy, make_pictures):
+    pictures = torch.from_numpy(make_pictures(4).pictures)
+    plain = ("randomize.appearance.on=false",)
+
+    def seen(*settings):
+        return Augmentation(load_toy(*plain, *settings).profile, 0)(pictures)[0]
+
+    share = pictures.double() / 255.0
+    squared = (share**2 * 255.0).float()
+    torch.testing.assert_close(seen("vision.training.gamma=2.0"), normalize(squared, "picture"), atol=1e-4, rtol=0)
+    grey = pictures.float().mean(-1, keepdim=True)
+    half = (grey + 0.5 * (pictures - grey)).clamp(0.0, 255.0)
+    torch.testing.assert_close(seen("vision.training.saturation=0.5"), normalize(half, "picture"), atol=1e-4, rtol=0)
+
+
+def test_each_picture_has_a_gamma_of_its_own_from_the_profile_s_range(load_toy):
+    profile = load_toy("vision.training.gamma={uniform=[0.5,2.0]}", "randomize.appearance.on=false").profile
+    pictures = torch.zeros(200, 3, 16, 16, 3, dtype=torch.uint8)
+    pictures[:, :, 8:] = 255
+    pictures[:, :, :4] = 64
+    found = Augmentation(profile, 0)(pictures)[0][:, :, :, 0, 0]
+    black, grey, white = found[:, :, 5], found[:, :, 0], found[:, :, 15]
+    gamma = ((grey - black) / (white - black)).log() / torch.tensor(64 / 255).log()
+    assert gamma.unique().numel() == 600
+    assert 0.5 <= float(gamma.min()) < 0.52
+    assert 1.98 < float(gamma.max()) <= 2.0
+    assert float(gamma.mean()) == pytest.approx(1.25, abs=0.06)
+
+
 def test_moved_pictures_tell_by_how_much(load_toy, make_pictures):
     profile = load_toy("vision.training.shift_px=3", "randomize.appearance.on=false").profile
     pictures = torch.from_numpy(make_pictures(6).pictures)

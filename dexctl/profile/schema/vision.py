@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from dexctl.profile.schema.kinds import NonNegative, Positive, PositiveCount, Table
+from dexctl.profile.schema.kinds import NonNegative, Positive, PositiveCount, PositiveValue, Table
 
 Counts = Annotated[list[PositiveCount], Meta(min_length=1)]
 
@@ -52,6 +52,8 @@ class VisionTraining(Table, frozen=True, kw_only=True):
         normalize: each picture, or each of its color channels, to mean 0 and deviation 1.
         shift_px: pictures are moved by up to so many pixels each way, anew each time they are seen.
         measure_batches: batches between two measurements on pictures that are not learned from.
+        gamma: exponent of each picture's brightness, before it is normalized.
+        saturation: factor of the distance of each picture's colours from grey, likewise.
     """
 
     batch: PositiveCount
@@ -65,6 +67,8 @@ class VisionTraining(Table, frozen=True, kw_only=True):
     shift_px: Annotated[int, Meta(ge=0)]
     measure_batches: PositiveCount
     autocast: Literal["auto", "bf16", "off"]
+    gamma: PositiveValue = 1.0
+    saturation: PositiveValue = 1.0
 
 
 class Vision(Table, frozen=True, kw_only=True):
