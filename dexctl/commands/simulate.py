@@ -111,9 +111,10 @@ def simulate(
     '--view web' serves a browser over one port, so that it works through ssh -L.
     """
     from dexctl.commands.simulate_modes import misplaced, mode_of
-    from dexctl.console.beforehand import FIGURES, check_output, check_policies
+    from dexctl.console.beforehand import FIGURES, check_output, check_policies, check_randomized
     from dexctl.console.output import Output
     from dexctl.errors import UsageError
+    from dexctl.policy.naming import BASELINES
     from dexctl.profile.load import adjust, load
 
     wrong = misplaced(context)
@@ -148,23 +149,24 @@ def simulate(
         binding = Binding(bind, key, allow, insecure, endpoint_file)
         binding.check()
     check_policies((policy,))
-    from dexctl.console.simulate_session import SimulatePlan, check_simulate, run_simulate
-    from dexctl.policy.opening import BASELINES, open_policy
-
     if profile or policy in BASELINES:
         acting_in = load(profile or "block", settings or ()).profile
     else:
+        from dexctl.policy.opening import open_policy
+
         acting_in = adjust(open_policy(policy, None).profile, settings or (), policy)
     if samples is not None:
-        from dexctl.console.samples_session import SamplesPlan, check_samples, run_samples
-
         named = profile or ("block" if policy in BASELINES else policy)
-        wanted = SamplesPlan(named, acting_in, samples, seed, plot)
+        check_randomized(named, acting_in)
         if dry_run:
-            check_samples(wanted)
             return
-        run_samples(wanted, Output(json, quiet))
+        from dexctl.console.samples_session import SamplesPlan, run_samples
+
+        run_samples(SamplesPlan(named, acting_in, samples, seed, plot), Output(json, quiet))
         return
+    from dexctl.console.simulate_session import SimulatePlan, check_simulate, run_simulate
+    from dexctl.policy.opening import open_policy
+
     if states is not None:
         from dexctl.console.gather_session import GatherPlan, run_gather
 

@@ -17,24 +17,21 @@ _SAID: dict[Mode, str] = {
     "--states": "--states N",
     "play": "a policy's play",
 }
-_PLAYED: frozenset[Mode] = frozenset(("play", "--states"))
-_DRAWN: frozenset[Mode] = _PLAYED | {"--samples"}
-_REACHED: frozenset[Mode] = frozenset(("--serve", "--states"))
-
-# Every parameter by its name.
-MODES: dict[str, frozenset[Mode]] = {
-    **dict.fromkeys(("dry_run", "json", "quiet"), frozenset(_SAID)),
-    **dict.fromkeys(("profile", "settings"), _DRAWN | {"--serve"}),
-    **dict.fromkeys(("policy", "seed"), _DRAWN),
-    "greedy": _PLAYED,
-    **dict.fromkeys(("where", "view", "port", "seconds", "png"), frozenset({"play"})),
-    **dict.fromkeys(("video", "camera"), frozenset({"play", "--replay"})),
-    "replay": frozenset({"--replay"}),
-    **dict.fromkeys(("serve", "robot_seed", "cameras", "rate"), frozenset({"--serve"})),
-    **dict.fromkeys(("key", "allow", "insecure", "endpoint_file"), _REACHED),
-    **dict.fromkeys(("samples", "plot"), frozenset({"--samples"})),
-    **dict.fromkeys(("states", "every", "output_path", "bind"), frozenset({"--states"})),
-}
+# Parameters by their names, and what they are for.
+_TAKEN: list[tuple[tuple[str, ...], tuple[Mode, ...]]] = [
+    (("dry_run", "json", "quiet"), tuple(_SAID)),
+    (("profile", "settings"), ("play", "--states", "--samples", "--serve")),
+    (("policy", "seed"), ("play", "--states", "--samples")),
+    (("greedy",), ("play", "--states")),
+    (("where", "view", "port", "seconds", "png"), ("play",)),
+    (("video", "camera"), ("play", "--replay")),
+    (("replay",), ("--replay",)),
+    (("serve", "robot_seed", "cameras", "rate"), ("--serve",)),
+    (("key", "allow", "insecure", "endpoint_file"), ("--serve", "--states")),
+    (("samples", "plot"), ("--samples",)),
+    (("states", "every", "output_path", "bind"), ("--states",)),
+]
+MODES: dict[str, tuple[Mode, ...]] = {name: modes for names, modes in _TAKEN for name in names}
 
 # Of use to another option of its mode only: which, and whether it is there.
 _Condition = tuple[str, Callable[[dict[str, Any]], object]]
@@ -55,7 +52,10 @@ def mode_of(given: dict[str, Any]) -> Mode:
     Args:
         given: values by the names of parameters, None where there is none.
     """
-    return next((mode for mode in _SAID if mode != "play" and given[mode[2:]] is not None), "play")
+    for mode in _SAID:
+        if mode != "play" and given[mode[2:]] is not None:
+            return mode
+    return "play"
 
 
 def misplaced(context: typer.Context) -> tuple[str, str] | None:

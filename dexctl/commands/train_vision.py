@@ -81,7 +81,8 @@ def train_vision(
         raise UsageError("--key and --server-key are for tcp://", "Leave them away.")
     connecting = Connecting(key, server_key, timeout)
     connecting.check()
-    check_datasets(Path(one) for one in images if one != "-" and not is_endpoint(one))
+    if not any(one == "-" or is_endpoint(one) for one in images):
+        check_datasets(map(Path, images))
     from dexctl.console.vision_sources import Wanted, open_source
 
     source = open_source(Wanted(tuple(images), profile, tuple(settings or ()), connecting))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dexctl.errors import CreateError, MissingError, UsageError
 from dexctl.policy.naming import BASELINES, locate
+from dexctl.profile.schema import Profile
 
 # What a figure may be written as.
 FIGURES = (".png", ".svg", ".pdf")
@@ -49,3 +50,18 @@ def check_datasets(paths: Iterable[Path]) -> None:
     for path in paths:
         if not path.exists():
             raise MissingError(f"{path}: no such dataset")
+
+
+def check_randomized(name: str, profile: Profile) -> None:
+    """Whether there is anything that randomization could draw.
+
+    Args:
+        name: of the profile, or of the policy whose profile it is.
+
+    Raises:
+        UsageError: there is nothing.
+    """
+    randomize = profile.randomize
+    groups = (randomize.physics, randomize.observation, randomize.unmodeled, randomize.appearance, randomize.pose)
+    if not any(group.on for group in groups):
+        raise UsageError(f"{name} randomizes nothing", "Take block-paper, or add --set randomize.physics.on=true.")

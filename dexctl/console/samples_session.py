@@ -10,7 +10,6 @@ import msgspec
 from torch import Tensor
 
 from dexctl.console.output import Output, Table
-from dexctl.errors import UsageError
 from dexctl.profile import schema
 from dexctl.profile.load import digest
 from dexctl.profile.write import toml_value
@@ -40,28 +39,12 @@ class SamplesPlan:
     plot: Path | None
 
 
-def check_samples(plan: SamplesPlan) -> None:
-    """Checks that there is something to draw, and touches nothing.
-
-    Raises:
-        UsageError: there is nothing.
-    """
-    randomize = plan.profile.randomize
-    groups = (randomize.physics, randomize.observation, randomize.unmodeled, randomize.appearance, randomize.pose)
-    if not any(group.on for group in groups):
-        raise UsageError(
-            f"{plan.name} randomizes nothing",
-            "Take block-paper, or add --set randomize.physics.on=true.",
-        )
-
-
 def run_samples(plan: SamplesPlan, output: Output) -> None:
     """Draws, tells, and plots.
 
     Raises:
         InputOutputError: the figure cannot be written.
     """
-    check_samples(plan)
     samples = draw_samples(plan.profile, plan.count, plan.seed)
     samples += draw_picture_samples(plan.profile, plan.count, plan.seed)
     if plan.plot:

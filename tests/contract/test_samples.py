@@ -29,7 +29,7 @@ def test_a_distribution_can_be_checked_from_the_shell_and_looked_at(shell, tmp_p
         assert min(picture.size) > 1000
 
 
-def test_people_get_a_table_and_quiet_the_path(shell):
+def test_people_get_a_table(shell):
     off = ("observation", "unmodeled", "appearance", "pose")
     settings = " ".join(f"--set randomize.{group}.on=false" for group in off)
     done = shell(f"dexctl simulate -p block-paper {settings} --samples 3")
@@ -37,7 +37,11 @@ def test_people_get_a_table_and_quiet_the_path(shell):
     assert lines[0].split()[:3] == ["randomize.", "for", "each"]
     assert len(lines) == 1 + 8
     assert all(line.startswith("physics.") for line in lines[1:])
-    done = shell(f"dexctl simulate -p block-paper {settings} --samples 3 --plot a.svg --quiet")
+
+
+@pytest.mark.slow
+def test_quiet_prints_only_the_path_of_the_figure(shell):
+    done = shell("dexctl simulate -p block-paper --samples 3 --plot a.svg --quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "a.svg\n", "")
 
 

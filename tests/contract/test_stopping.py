@@ -26,7 +26,7 @@ def ends_with(program, number, after):
     assert not [line for line in program.messages if "Traceback" in line]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_gathering_keeps_the_states_it_has_and_goes_on(start, states, shell, number):
     ends_with(start(f"{GATHER} --states 1000000"), number, "start")
     kept = len(States(states))
