@@ -16,8 +16,14 @@ with Progress("optimize") as progress:
 RUN_PROGRESS = f"{sys.executable} -c {shlex.quote(PROGRESS)}"
 
 
-@pytest.mark.parametrize("line", ["dexctl profile list", "dexctl optimise", "dexctl keygen --help", RUN_PROGRESS])
-@pytest.mark.parametrize("variables", [{}, {"FORCE_COLOR": "1"}, {"TERM": "dumb"}])
+@pytest.mark.parametrize(
+    ("line", "variables"),
+    [
+        *((line, {}) for line in ("dexctl optimise", "dexctl keygen --help", RUN_PROGRESS)),
+        *((line, {"FORCE_COLOR": "1"}) for line in ("dexctl profile list", "dexctl optimise", RUN_PROGRESS)),
+        *((line, {"TERM": "dumb"}) for line in ("dexctl optimise", "dexctl keygen --help", RUN_PROGRESS)),
+    ],
+)
 def test_off_a_terminal_nothing_is_colored(shell, line, variables):
     result = shell(line, **variables)
     assert result.stdout + result.stderr
@@ -34,9 +40,15 @@ def test_off_a_terminal_nothing_is_colored(shell, line, variables):
         ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
     ],
 )
-@pytest.mark.parametrize("line", ["dexctl optimise", "dexctl profile list"])
-def test_a_terminal_is_colored_where_it_wants_to_be(terminal, line, variables, colored):
-    _, screen = terminal(line, **variables)
+def test_a_terminal_is_colored_where_it_wants_to_be(terminal, variables, colored):
+    _, screen = terminal("dexctl optimise", **variables)
+    assert screen
+    assert (ESCAPE in screen) == colored
+
+
+@pytest.mark.parametrize(("variables", "colored"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_a_table_is_too(terminal, variables, colored):
+    _, screen = terminal("dexctl profile list", **variables)
     assert screen
     assert (ESCAPE in screen) == colored
 
