@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zmq
 
+from dexctl.wire.arrivals import Segment
 from dexctl.wire.credits import Credits
 from dexctl.wire.editions import Editions
 from dexctl.wire.messages import (
@@ -40,10 +41,15 @@ class Correspondence:
         self._roster, self._credits, self._editions = roster, credit, editions
         self._mailed: set[str] = set()
 
-    def taken(self, session: Session, sequence: int) -> None:
-        """Tell a worker that a segment may be forgotten."""
-        session.mail.taken.append(sequence)
-        self._mailed.add(session.name)
+    def taken(self, segment: Segment) -> None:
+        """Give a segment's credit back, and tell its worker that it may be forgotten."""
+        sequence = segment.header.sequence
+        self._credits.acknowledge(segment.header.worker)
+        session = self._roster.of_worker(segment.header.worker)
+        if session and session.hello.incarnation == segment.incarnation:
+            session.outstanding.discard(sequence)
+            session.mail.taken.append(sequence)
+            self._mailed.add(session.name)
 
     def ask(self, session: Session, version: int, offset: int) -> None:
         """Send a worker a piece of the parameters.

@@ -13,10 +13,15 @@ class Credits:
     Args:
         each: segments a worker may have granted, on their way or not acknowledged.
         total: the same for all workers together; at least one.
+
+    Attributes:
+        together: so many that are free again are worth a message.
     """
 
     def __init__(self, each: int, total: int) -> None:
         self._each = each
+        # Every message wakes four threads; a worker that has most of its credits can wait for the rest.
+        self.together = max(1, min(each, total) // 4)
         self._free = max(1, total)
         self._granted: Counter[str] = Counter()
         self._arrived: Counter[str] = Counter()

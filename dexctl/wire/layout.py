@@ -164,4 +164,4 @@ def is_finite(array: np.ndarray) -> bool:
         array: of a floating type, C-contiguous.
     """
     # A sum shows it in one pass without a temporary array, unless finite numbers overflow it.
-    return bool(np.isfinite(np.einsum("i->", array.reshape(-1))) or np.isfinite(array).all())
+    return math.isfinite(np.einsum("i->", array.reshape(-1))) or bool(np.isfinite(array).all())

@@ -146,7 +146,7 @@ class OptimizerEndpoint:
 
     def acknowledge(self, segment: Segment) -> None:
         """Give the credit back: call it when the segment has been taken."""
-        self._thread.command(partial(self._thread.acknowledge, segment))
+        self._thread.acknowledge(segment)
 
     def wake(self) -> None:
         """End a wait of ``receive``, from any thread."""

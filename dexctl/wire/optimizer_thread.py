@@ -101,6 +101,7 @@ class OptimizerThread(threading.Thread):
         self._complaints = Complaints()
         self._commands: deque[Callable[[], None]] = deque()
         self._commanded = Doorbell()
+        self._taken: deque[Segment] = deque()
         self._ended: list[tuple[Connection, int]] = []
         self._failed_handshake = 0
         self._delivered = False
@@ -123,12 +124,10 @@ class OptimizerThread(threading.Thread):
         self._editions.publish(version, block)
 
     def acknowledge(self, segment: Segment) -> None:
-        """Give a segment's credit back; a command."""
-        self._credits.acknowledge(segment.header.worker)
-        session = self._roster.of_worker(segment.header.worker)
-        if session and session.hello.incarnation == segment.incarnation:
-            session.outstanding.discard(segment.header.sequence)
-            self._out.taken(session, segment.header.sequence)
+        """Give a segment's credit back, soon and with others', from any thread."""
+        self._taken.append(segment)
+        if len(self._taken) >= self._credits.together:
+            self._commanded.ring()
 
     def dismiss(self, reason: str) -> None:
         """Tell every worker that the training is over; a command."""
@@ -166,9 +165,7 @@ class OptimizerThread(threading.Thread):
             ready = dict(poller.poll(max(0, int(wait_s * 1000) + 1)))
             now_s = time.monotonic()
             if self._commanded.fileno() in ready:
-                self._commanded.clear()
-                while self._commands:
-                    self._commands.popleft()()
+                self._obey()
             if self._gate and gate in ready:
                 for address, reason in self._gate.answer():
                     self._complaints.note(address, reason)
@@ -185,6 +182,13 @@ class OptimizerThread(threading.Thread):
                 self._delivered = False
                 self.bell.ring()
 
+    def _obey(self) -> None:
+        self._commanded.clear()
+        while self._taken:
+            self._out.taken(self._taken.popleft())
+        while self._commands:
+            self._commands.popleft()()
+
     def _watch(self, now_s: float) -> None:
         for change in self._connections.changes(now_s):
             if change.event & FAILED:
@@ -197,9 +201,11 @@ class OptimizerThread(threading.Thread):
     def _receive(self, now_s: float) -> bool:
         for _ in range(MESSAGES_A_TURN):
             try:
-                frames = self._server.recv_multipart(zmq.NOBLOCK, copy=False)
+                frames = [self._server.recv(zmq.NOBLOCK, copy=False)]
             except zmq.Again:
                 return True
+            while frames[-1].more:  # As recv_multipart does, in half the time.
+                frames.append(self._server.recv(copy=False))
             connection = self._connections.of(frames[0])
             if connection is None:
                 self._watch(now_s)
@@ -347,6 +353,7 @@ class OptimizerThread(threading.Thread):
         # After a pause of our own (a stopped process, a suspended machine) nobody was silent.
         pause_s = max(0.0, now_s - self._ticked_s - 2 * self._interval_s)
         self._ticked_s = now_s
+        self._obey()
         if self._gate:
             removed = {key.decode() for key in self._gate.allowed.refresh()}
             for session in self._roster.living():

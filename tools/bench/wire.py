@@ -27,6 +27,7 @@ from wire_peers import LOOPBACK, UNDER_WAY, WIRE, block, read_block
 
 from dexctl.console.key_pair import make_key_pair
 from dexctl.wire.arrivals import Segment
+from dexctl.wire.kept_memory import keep_freed_memory
 from dexctl.wire.keys import ServerKeys, server_keys
 from dexctl.wire.layout import ArrayLayout, Layout
 from dexctl.wire.optimizer import OptimizerEndpoint
@@ -186,7 +187,8 @@ class Publishing:
 
 
 def main() -> None:
-    """Measures everything that is installed."""
+    """Measures everything that is installed, in a process that keeps its memory, as the optimizer does."""
+    keep_freed_memory()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dexctl-bench-")))
         (folder / "allowed").mkdir()
