@@ -23,6 +23,7 @@ _KINEMATICS = (
     | mujoco.mjtDisableBit.mjDSBL_CONSTRAINT.value
     | mujoco.mjtDisableBit.mjDSBL_SENSOR.value
 )
+_SENSORS = mujoco.mjtDisableBit.mjDSBL_SENSOR.value
 _NO_STAGE = mujoco.mjtStage.mjSTAGE_NONE.value
 _POSITIONS = mujoco.mjtStage.mjSTAGE_POS.value
 
@@ -81,7 +82,7 @@ class CpuPhysics:
         if self._before is not None:
             np.copyto(self._before, self.batch.state)
         which = None if ids is None else ids.numpy()
-        raised = _raised(lambda: self.batch.step(which, self._substeps, _NO_STAGE))
+        raised = self._move(which)
         # What is sensed of contacts is that of the last substep.
         rows = slice(None) if ids is None else ids
         self.sensor[rows] = self._sensed[rows]
@@ -92,6 +93,20 @@ class CpuPhysics:
         failed = self._failed(raised)
         self.seconds += time.perf_counter() - started
         return failed
+
+    def _move(self, which: np.ndarray | None) -> np.ndarray:
+        """All substeps, the sensors read in the last one alone: nobody asks for them before.
+
+        Returns:
+            (n,) ids that MuJoCo gave up.
+        """
+        unseen = self._substeps - 1 if self.sensor.shape[1] else 0
+        raised = np.empty(0, np.int64)
+        if unseen:
+            self._disabled |= _SENSORS
+            raised = _raised(lambda: self.batch.step(which, unseen, _NO_STAGE))
+            self._disabled[:] = self._disabled_in_motion
+        return np.union1d(raised, _raised(lambda: self.batch.step(which, self._substeps - unseen, _NO_STAGE)))
 
     def _failed(self, raised: np.ndarray) -> Tensor:
         # (N, kinds, 2): what a warning was last about, and how many there were.
