@@ -103,7 +103,14 @@ def write(numbers: HandNumbers, parameters: Sequence[Parameter], values: np.ndar
             joints[:, names.JOINTS.index(owner), JOINT_KINDS.index(kind)] = value
         else:
             actuators[:, names.ACTUATORS.index(owner), ACTUATOR_KINDS.index(kind)] = value
-    return HandNumbers(joints, actuators)
+    return HandNumbers(_apart(joints), actuators)
+
+
+def _apart(joints: np.ndarray) -> np.ndarray:
+    """Joints (B, 24, 7), each one's upper limit moved above its lower one."""
+    lower, upper = JOINT_KINDS.index("lower_limit"), JOINT_KINDS.index("upper_limit")
+    joints[:, :, upper] = np.maximum(joints[:, :, upper], joints[:, :, lower] + _LEAST_WIDTH_RAD)
+    return joints
 
 
 class Layout:
@@ -151,6 +158,8 @@ class Layout:
         self._nominal = first
         bounds = np.array([one.range for one in told]).reshape(-1, 2)
         is_value = np.array([one.by == "value" for one in told], dtype=bool)[:, None]
+        # Solvers step over a bound by a hair, and friction below 0 is no hand.
+        self._least = np.where(is_value[:, 0], np.minimum(bounds[:, 0], first), -np.inf)
         ends = np.where(self.is_factor[:, None], np.log(np.maximum(bounds, 1e-9)), bounds)
         ends = np.where(is_value, ends - first[:, None], ends)
         # A hand that already lies outside may stay where it is.
@@ -163,9 +172,8 @@ class Layout:
     def values(self, vector: np.ndarray) -> np.ndarray:
         """Vectors (..., P) to the parameters' values (..., P), in the profile's units."""
         moved = vector * self.spread
-        return np.where(
-            self.is_factor, self._nominal * np.exp(np.where(self.is_factor, moved, 0.0)), self._origin + moved
-        )
+        factored = self._nominal * np.exp(np.where(self.is_factor, moved, 0.0))
+        return np.maximum(np.where(self.is_factor, factored, self._origin + moved), self._least)
 
     def vector(self, values: np.ndarray) -> np.ndarray:
         """Values (..., P) back to vectors (..., P)."""
@@ -181,9 +189,7 @@ class Layout:
         of_joint = self._of_joint
         joints[:, self._row[of_joint], self._column[of_joint]] = values[:, of_joint]
         actuators[:, self._row[~of_joint], self._column[~of_joint]] = values[:, ~of_joint]
-        lower, upper = JOINT_KINDS.index("lower_limit"), JOINT_KINDS.index("upper_limit")
-        joints[:, :, upper] = np.maximum(joints[:, :, upper], joints[:, :, lower] + _LEAST_WIDTH_RAD)
-        return HandNumbers(joints, actuators)
+        return HandNumbers(_apart(joints), actuators)
 
     def read(self, numbers: HandNumbers) -> np.ndarray:
         """The parameters' values (B, P) of B hands."""

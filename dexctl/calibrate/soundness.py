@@ -30,9 +30,6 @@ class Fault(NamedTuple):
     reason: str
     windows: tuple[int, ...]
 
-    def __str__(self) -> str:
-        return f"{self.joint}: {self.reason} in {shown_windows(self.windows)}"
-
 
 def unsound(motion: Motion, missing: np.ndarray, gaps: np.ndarray) -> Mapping[str, np.ndarray]:
     """Every reason, and the readings (T, J) that it is held against.
@@ -59,6 +56,18 @@ def faults(reasons: Mapping[str, np.ndarray], windows: Windows) -> list[Fault]:
             which = tuple(int(one) for one in np.flatnonzero(in_window[:, joint]))
             found.append(Fault(names.JOINTS[joint], reason, which))
     return found
+
+
+def told(faults: Sequence[Fault]) -> list[str]:
+    """Faults as people read them, joints that are left out of the same windows for the same reason in one line."""
+    together: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    for fault in faults:
+        together.setdefault((fault.reason, fault.windows), []).append(fault.joint)
+    lines = []
+    for (reason, windows), joints in together.items():
+        who = "every joint" if len(joints) == len(names.JOINTS) else ", ".join(joints)
+        lines.append(f"{who}: {reason} in {shown_windows(windows)}")
+    return lines
 
 
 def shown_windows(windows: Sequence[int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from dexctl.calibrate.recorded import Recorded, read_recording
 from dexctl.calibrate.report import joints_document, page, parameters_document
 from dexctl.calibrate.scoring import replayed, score
 from dexctl.calibrate.sensors import SensorFit, fit_sensors, with_sensors
-from dexctl.calibrate.soundness import Fault, faults
+from dexctl.calibrate.soundness import faults, told
 from dexctl.calibrate.touching import touching
 from dexctl.calibrate.windows import Windows, cut
 from dexctl.console import messages
@@ -66,7 +67,7 @@ class _Data:
     recorded: Recorded
     windows: Windows
     parts: Sequence[Finger]
-    faults: Sequence[Fault]
+    faults: Sequence[str]
 
 
 def run_calibrate(order: CalibrateOrder, output: Output, dry_run: bool) -> None:
@@ -85,7 +86,7 @@ def run_calibrate(order: CalibrateOrder, output: Output, dry_run: bool) -> None:
         return
     data = open_data(order.recording, profile, chosen_fingers(order.fingers))
     for fault in data.faults:
-        messages.warning(str(fault))
+        messages.warning(fault)
     if dry_run:
         return
     saved = _Saved(order, data, kinds)
@@ -113,7 +114,7 @@ def run_calibrate(order: CalibrateOrder, output: Output, dry_run: bool) -> None:
         )
         fits = fit(task, tell)
         signals.raise_if_stopped()
-    document = _write(order, data, fits)
+    document = _write(order, data, fits, saved.seconds)
     saved.path.unlink(missing_ok=True)
     output.show(document, *_tables(document))
     output.made(order.output)
@@ -174,7 +175,7 @@ def open_data(recording: Path, profile: schema.Profile, parts: Sequence[Finger])
     usable = ~np.any(list(reasons.values()), axis=0)
     period_s = profile.physics.timestep_s * profile.physics.substeps
     windows = cut(recorded.motion, usable, settings, period_s, parts)
-    left_out = faults(reasons, windows)
+    left_out = told(faults(reasons, windows))
     if not any(len(windows.of(part, False)) and len(windows.of(part, True)) for part in parts):
         reason = f": {left_out[0]}" if left_out else ": nothing moves"
         raise DataError(
@@ -199,12 +200,17 @@ def _check_output(path: Path) -> None:
 
 
 class _Saved:
-    """Where a fit is, beside its output, so that the same command goes on from there."""
+    """Where a fit is, beside its output, so that the same command goes on from there.
+
+    Attributes:
+        vectors: by finger; done: of those, the fingers that came to their end, and whether they converged.
+    """
 
     def __init__(self, order: CalibrateOrder, data: _Data, kinds: Sequence[str]) -> None:
         self.path = order.output.with_suffix(".part.json")
         self.vectors: dict[str, np.ndarray] = {}
         self.done: dict[str, bool] = {}
+        self._began_s, self._before_s = time.monotonic(), 0.0
         about = (
             data.recorded.digest,
             msgspec.json.encode([data.profile.hand, data.profile.physics, data.settings]).hex(),
@@ -213,6 +219,11 @@ class _Saved:
         self._key = hashlib.blake2b(json.dumps(about).encode(), digest_size=16).hexdigest()
         if not order.fresh:
             self._read()
+
+    @property
+    def seconds(self) -> float:
+        """Spent on this fit, earlier runs of the command among it."""
+        return self._before_s + time.monotonic() - self._began_s
 
     def note(self, told: Told) -> None:
         """Takes the newest vector of a finger."""
@@ -230,17 +241,18 @@ class _Saved:
             if found["key"] == self._key:
                 self.vectors = {name: np.array(vector) for name, vector in found["vectors"].items()}
                 self.done = {name: bool(converged) for name, converged in found["done"].items()}
+                self._before_s = float(found["seconds"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             # It is not there, or not ours: the fit begins anew.
             return
 
     def _write(self) -> None:
         vectors = {name: vector.tolist() for name, vector in self.vectors.items()}
-        content = {"key": self._key, "vectors": vectors, "done": self.done}
+        content = {"key": self._key, "vectors": vectors, "done": self.done, "seconds": self.seconds}
         write_whole(self.path, json.dumps(content).encode())
 
 
-def _write(order: CalibrateOrder, data: _Data, fits: Sequence[FingerFit]) -> dict[str, Any]:
+def _write(order: CalibrateOrder, data: _Data, fits: Sequence[FingerFit], fit_s: float) -> dict[str, Any]:
     profile, motion, windows = data.profile, data.recorded.motion, data.windows
     before = numbers_of(profile.hand)
     after = fitted_hand(before, fits)
@@ -258,6 +270,7 @@ def _write(order: CalibrateOrder, data: _Data, fits: Sequence[FingerFit]) -> dic
         "digest": data.recorded.digest,
         "method": order.method,
         "recorded_s": data.recorded.seconds,
+        "fit_s": fit_s,
         "windows": {"train": int((~windows.held_out).sum()), "held_out": int(windows.held_out.sum())},
         "error_deg": {
             split: {"before": of_split[0].total_deg, "after": of_split[1].total_deg}
@@ -277,7 +290,7 @@ def _write(order: CalibrateOrder, data: _Data, fits: Sequence[FingerFit]) -> dic
             {split: of_split[1] for split, of_split in scores.items()},
         ),
         "parameters": parameters_document(fits),
-        "faults": [str(fault) for fault in data.faults],
+        "faults": list(data.faults),
     }
     hand = msgspec.structs.replace(hand_with(profile.hand, after), calibrated_on=data.recorded.digest)
     held_out = document["error_deg"]["held_out"]

@@ -64,3 +64,16 @@ def test_what_is_written_is_read_and_all_else_stays(profile, layout):
     assert difference.sum() == 1
     assert changed.joints[difference] == 0.123
     assert np.array_equal(changed.actuators, hand.actuators)
+
+
+def test_a_vector_a_hair_below_its_bounds_is_still_a_hand(profile, layout):
+    hand = hand_with(profile.hand, layout.hands(layout.low[None] - 1e-9))
+    assert min(one.friction_loss for one in hand.joints.values()) == 0.0
+    assert min(one.stiffness for one in hand.joints.values()) == 0.0
+
+
+def test_limits_that_cross_are_written_apart(profile, layout):
+    crossing = [one for one in layout.parameters if one.kind == "upper_limit"]
+    changed = write(numbers_of(profile.hand), crossing, np.full(len(crossing), -9.0))
+    ends = changed.joints[0, :, [JOINT_KINDS.index("lower_limit"), JOINT_KINDS.index("upper_limit")]]
+    assert (ends[0] < ends[1]).all()

@@ -5,7 +5,7 @@ import pytest
 
 from dexctl.calibrate.fingers import fingers
 from dexctl.calibrate.replay import Motion
-from dexctl.calibrate.soundness import faults, shown_windows, unsound
+from dexctl.calibrate.soundness import Fault, faults, shown_windows, told, unsound
 from dexctl.calibrate.windows import cut
 from dexctl.scene.names import JOINTS
 
@@ -61,7 +61,7 @@ def test_what_is_no_number_costs_its_joint_its_window(profile, swinging):
     missing = np.zeros(swinging.angles_rad.shape, bool)
     missing[3 * STEPS + 4, FFJ2] = True
     windows, left_out = windows_and_faults(profile, swinging, missing=missing)
-    assert [str(one) for one in left_out] == ["FFJ2: not a number in window 3"]
+    assert told(left_out) == ["FFJ2: not a number in window 3"]
     assert (~windows.usable).sum() == 1
 
 
@@ -86,7 +86,7 @@ def test_a_joint_that_never_moves_is_told_in_every_window(profile, swinging):
     angles = swinging.angles_rad.copy()
     angles[:, FFJ2] = 0.5
     windows, left_out = windows_and_faults(profile, dataclasses.replace(swinging, angles_rad=angles))
-    assert [str(one) for one in left_out] == ["FFJ2: motionless in windows 0-39"]
+    assert told(left_out) == ["FFJ2: motionless in windows 0-39"]
     assert windows.moving["ff"].all()
 
 
@@ -108,3 +108,9 @@ def test_a_sensor_at_its_end_is_told_and_a_stop_is_not(profile, swinging):
 )
 def test_windows_are_told_in_runs(windows, text):
     assert shown_windows(windows) == text
+
+
+def test_joints_left_out_together_are_told_together():
+    left_out = [Fault("FFJ2", "gap", (3, 4)), Fault("FFJ1", "gap", (3, 4)), Fault("FFJ0", "gap", (5,))]
+    assert told(left_out) == ["FFJ2, FFJ1: gap in windows 3-4", "FFJ0: gap in window 5"]
+    assert told([Fault(joint, "gap", (3,)) for joint in JOINTS]) == ["every joint: gap in window 3"]

@@ -1,10 +1,14 @@
 """A hand whose numbers nobody knows: drawn from a seed, moved through the calibration's script, and recorded.
 
-It stands in for a robot where the calibration is measured and tested.
+It stands in for a robot where the calibration is measured and tested. From the shell it writes the profile of such
+a robot, for ``dexctl simulate --serve``:
+
+    python tools/bench/drawn_hand.py --seed 3 -o robot.toml
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 from pathlib import Path
 
@@ -18,11 +22,16 @@ from dexctl.calibrate.motions import Script
 from dexctl.calibrate.replay import Motion
 from dexctl.physics.cpu import CpuPhysics
 from dexctl.profile import schema
+from dexctl.profile.load import load
+from dexctl.profile.write import write_toml
 from dexctl.randomize.action import Backlash
 from dexctl.reorient.action import RelativeTargets
 from dexctl.scene import names
 from dexctl.scene.build import build_hand_scene
 from dexctl.store.recordings import RecordingMetadata, RecordingWriter, columns
+
+# As robot/twin's: three of the training's physics steps.
+_VELOCITY_WINDOW_S = 0.024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,3 +175,41 @@ def write_recording(path: Path, profile: schema.Profile, motion: Motion, period_
     array = zarr.open_group(store=str(path), mode="r+")["joint_angles_rad"]
     for moment in np.flatnonzero(~np.isfinite(motion.angles_rad).all(axis=1)):
         array[int(moment)] = motion.angles_rad[moment]
+
+
+def robot_toml(around: schema.Hand, seed: int, noise_rad: float, delay_s: float) -> str:
+    """The profile of a served robot with a drawn hand and no other gap.
+
+    Args:
+        noise_rad: standard deviation of every sensed angle; velocities are differences of such angles.
+        delay_s: age of what the joints' sensors say.
+    """
+    hand = draw_hand(around, seed)
+    sensors = {"joint_noise_rad": [noise_rad, noise_rad], "joint_delay_s": [delay_s, delay_s]}
+    tables = {
+        "description": f"A robot whose hand was drawn, number {seed}",
+        "inherits": "robot/same",
+        "hand": {
+            "gains": "2018",
+            "dry_friction": True,
+            "joints": msgspec.to_builtins(hand.joints),
+            "actuators": msgspec.to_builtins(hand.actuators),
+        },
+        "robot": {
+            "name": f"drawn hand {seed}",
+            "sensors": {**sensors, "velocity_window_s": _VELOCITY_WINDOW_S if noise_rad or delay_s else 0.0},
+        },
+    }
+    return write_toml(tables, {}, "Written by tools/bench/drawn_hand.py: the truth that a calibration has to find.")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--noise-deg", type=float, default=0.0)
+    parser.add_argument("--delay-ms", type=float, default=0.0)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    asked = parser.parse_args()
+    shadow = load("block-paper", ["physics.threads=1"], {}).profile.hand
+    text = robot_toml(shadow, asked.seed, float(np.deg2rad(asked.noise_deg)), asked.delay_ms / 1000)
+    asked.output.write_text(text, encoding="utf-8")

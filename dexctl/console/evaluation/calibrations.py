@@ -49,7 +49,7 @@ def run(question: Question, output: Output, dry_run: bool) -> None:
                     for index, joint in enumerate(names.JOINTS)
                     if any(one.windows[index] for one in splits.values())
                 },
-                "faults": [str(fault) for fault in data.faults],
+                "faults": list(data.faults),
             }
         )
     if dry_run:
