@@ -27,6 +27,7 @@ class Body:
         data: MuJoCo's, with everything that depends on the position fresh.
         turns: of the loop, for one step of physics.
         steps: of physics so far; row ``steps % rows`` of the history is the newest.
+        placings: how often it was put into a state.
         failed: the simulation broke; only placing it anew helps.
     """
 
@@ -45,7 +46,7 @@ class Body:
         self.timestep_s = float(model.opt.timestep)
         self.reads = _actuator_matrix(self.scene)
         self.failed = False
-        self.steps = 0
+        self.placings = self.steps = 0
         self._exact = gap.is_exact(member)
         self._bias = self.reads @ member.joint_bias_rad
         self._slack = member.slack_rad
@@ -74,6 +75,7 @@ class Body:
         self.failed = False
         for row in range(self.rows):
             self._record(row)
+        self.placings += 1
 
     def step(self, target_rad: np.ndarray | None, count: int = 1) -> None:
         """Steps the physics towards a target of each motor, or with the motors let go.

@@ -44,6 +44,7 @@ class Sensing:
         markers = len(body.scene.fingertip_sites)
         self._hidden_until_s = np.zeros(markers)
         self._drawn_to_s = 0.0
+        self._placings = 0
         self._held = body.history.markers(0)
         self._seen_s = np.zeros(markers)
 
@@ -86,8 +87,13 @@ class Sensing:
 
     def _markers(self, true: np.ndarray, time_s: float) -> tuple[np.ndarray, np.ndarray]:
         member, lag_s = self._member, self._capture_lag * self._body.timestep_s
-        if member.marker_loss_per_s:
-            elapsed_s = max(0.0, time_s - self._drawn_to_s)
+        if self._placings != self._body.placings:
+            # What was seen of another state says nothing of this one.
+            self._placings = self._body.placings
+            self._hidden_until_s[:] = time_s
+        elif member.marker_loss_per_s:
+            # A marker that was lost longer ago than a loss lasts has been found again.
+            elapsed_s = min(max(0.0, time_s - self._drawn_to_s), member.marker_loss_s)
             lost = self._rng.random(len(true)) < 1.0 - np.exp(-member.marker_loss_per_s * elapsed_s)
             self._hidden_until_s[lost & (time_s >= self._hidden_until_s)] = time_s + member.marker_loss_s
         self._drawn_to_s = time_s

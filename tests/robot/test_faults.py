@@ -1,18 +1,21 @@
 """What goes wrong between a robot and its controller, each a process of its own.
 
-What is marked slow has a smaller one that is not: frames and controllers in test_wire, links in test_link, a
-policy's NaN in test_control.
+What is marked slow has a smaller one that is not: frames, keys and controllers in test_wire, links in test_link, a
+policy's NaN in test_control, goal files in test_goal_file.
 """
 
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import zmq
 
+from dexctl.console.key_pair import make_key_pair
 from dexctl.policy import checkpoint
 from dexctl.policy.naming import locate
 from dexctl.profile.load import load
@@ -113,13 +116,87 @@ def test_a_signal_stops_the_robot_first_and_leaves_the_recording_whole(deploy, l
 
 @pytest.mark.slow
 def test_two_at_one_robot_and_the_second_is_refused(deploy, robot):
-    with RemoteRobot(robot.endpoint, ANSWER_S) as first:
-        first.connect()
-        code, said = deploy(robot, "--policy", "zero").end()
-        assert code == 75, said
-        assert "has control" in said
-        first.arm()
-        assert first.observe().mode == "moving"
+    first = begun(deploy, robot)
+    second = deploy(robot, "--policy", "zero", "--output", "second.zarr")
+    code, said = second.end()
+    assert code == 75, said
+    assert "has control" in said
+    assert first.process.poll() is None
+    first.process.send_signal(signal.SIGTERM)
+    assert first.end()[0] == 128 + signal.SIGTERM
+
+
+@pytest.mark.slow
+def test_a_controller_with_a_wrong_key_is_refused_and_one_with_a_right_key_is_not(deploy, tmp_path):
+    allowed = tmp_path / "allowed"
+    allowed.mkdir()
+    for pair in (tmp_path / "robot", allowed / "me", tmp_path / "other"):
+        make_key_pair(pair)
+    robot = serve_robot(tmp_path, "--key", str(tmp_path / "robot.key_secret"), "--allow", str(allowed))
+    short = ("--policy", "zero", "--trials", "1", "--set", "evaluate.goal_timeout_s=0.8")
+    try:
+        for secret, server, expected in (
+            ("other", "robot", 77),
+            ("allowed/me", "other", 77),
+            ("allowed/me", "robot", 0),
+        ):
+            keys = ("--key", f"{secret}.key_secret", "--server-key", f"{server}.key")
+            code, said = deploy(robot, *short, *keys).end()
+            assert code == expected, said
+            assert (tmp_path / "r.zarr").exists() == (expected == 0)
+    finally:
+        robot.kill()
+
+
+class Muddle:
+    """Hands a controller's messages on, each followed by the two before it once more, the older one last."""
+
+    def __init__(self, endpoint):
+        self._context = zmq.Context()
+        self._front, self._back = self._context.socket(zmq.ROUTER), self._context.socket(zmq.DEALER)
+        self._front.linger = self._back.linger = 0
+        self._back.connect(endpoint)
+        self.endpoint = f"tcp://127.0.0.1:{self._front.bind_to_random_port('tcp://127.0.0.1')}"
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        poller, before, route = zmq.Poller(), [], b""
+        for end in (self._front, self._back):
+            poller.register(end, zmq.POLLIN)
+        while not self._over.is_set():
+            ready = dict(poller.poll(50))
+            if self._front in ready:
+                route, *message = self._front.recv_multipart()
+                for one in (message, *reversed(before)):
+                    self._back.send_multipart(one)
+                before = [*before, message][-2:]
+            if self._back in ready:
+                self._front.send_multipart([route, *self._back.recv_multipart()])
+
+    def close(self):
+        self._over.set()
+        self._thread.join(timeout=PATIENCE_S)
+        self._context.destroy()
+
+
+@pytest.mark.slow
+def test_messages_that_come_again_and_out_of_order_change_nothing(deploy, robot, tmp_path):
+    muddle = Muddle(robot.endpoint)
+    trial = ("--policy", "random", "--trials", "1", "--set", "evaluate.goal_timeout_s=1.6")
+    try:
+        for name, endpoint in (("plain", robot.endpoint), ("muddled", muddle.endpoint)):
+            code, said = deploy(robot, *trial, "--output", f"{name}.zarr", endpoint=endpoint).end()
+            assert code == 0, said
+            left = robot.until("controller_left")
+            assert (left["repeated"] > 50) == (name == "muddled")
+    finally:
+        muddle.close()
+    plain, muddled = (Recording(tmp_path / f"{name}.zarr") for name in ("plain", "muddled"))
+    assert len(plain) == len(muddled) == 20
+    for column in ("joint_angles_rad", "object_position_m", "change_sent_rad", "goal_wxyz"):
+        assert np.array_equal(plain.read(0, 20)[column], muddled.read(0, 20)[column]), column
 
 
 @pytest.mark.slow
@@ -260,16 +337,38 @@ def test_a_clock_that_leaps_by_an_hour_stops_nothing(deploy, robot, tmp_path, si
     assert is_whole(tmp_path)
 
 
+@pytest.fixture
+def link(living):
+    found = Link(living.endpoint)
+    yield found
+    found.close()
+
+
 @pytest.mark.slow
-def test_a_link_that_is_cut_is_a_safety_stop_on_one_side_and_rest_on_the_other(deploy, living, tmp_path):
-    link = Link(living.endpoint)
-    try:
-        command = begun(deploy, living, endpoint=link.endpoint)
-        link.dead = True
-        code, said = command.end()
-        assert code == 10, said
-        assert "no answer" in said
-        assert is_whole(tmp_path)
-        assert living.until("controller_left")["reason"].startswith("silent")
-    finally:
-        link.close()
+def test_a_link_that_is_cut_is_a_safety_stop_on_one_side_and_rest_on_the_other(deploy, living, link, tmp_path):
+    command = begun(deploy, living, endpoint=link.endpoint)
+    link.alive.clear()
+    code, said = command.end()
+    assert code == 10, said
+    assert "no answer" in said
+    assert is_whole(tmp_path)
+    assert living.until("controller_left")["reason"].startswith("silent")
+    # Back again, it carries the next one.
+    link.alive.set()
+    begun(deploy, living, "--output", "next.zarr", endpoint=link.endpoint)
+
+
+@pytest.mark.slow
+def test_packets_late_by_500_ms_are_a_safety_stop_on_both_sides(deploy, living, link, tmp_path):
+    command = begun(deploy, living, endpoint=link.endpoint)
+    link.delay_s = 0.5
+    code, said = command.end()
+    assert code == 10, said
+    assert any(why in said for why in ("no answer", "stopped by itself", "takes no command"))
+    recording = Recording(tmp_path / "r.zarr")
+    rows = recording.read(0, len(recording))
+    assert not rows["change_sent_rad"][rows["latency_s"] > 0.5].any()
+    assert living.until("controller_left")
+    with RemoteRobot(living.endpoint, ANSWER_S) as next_one:
+        next_one.connect()
+        assert next_one.observe().mode in ("holding", "relaxed")

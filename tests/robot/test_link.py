@@ -1,5 +1,6 @@
 """A link that is slow, dead for a while, or cut, between a real controller and a robot in real time."""
 
+import contextlib
 import selectors
 import socket
 import threading
@@ -16,29 +17,46 @@ from .conftest import ANSWER_S, nothing, serve
 
 
 class Link:
-    """Hands bytes on between one client and a server, late or not at all."""
+    """Hands bytes on between a client and a server, one client after the other, late or not at all.
+
+    Attributes:
+        alive: cleared, nothing passes any more.
+        delay_s: that every byte is late, each way.
+    """
 
     def __init__(self, endpoint):
-        self.delay_s, self.dead, self.over = 0.0, False, False
+        self.delay_s, self.alive, self.over = 0.0, threading.Event(), False
+        self.alive.set()
         self._server = ("127.0.0.1", int(endpoint.rpartition(":")[2]))
         self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening.settimeout(0.05)
         self.endpoint = f"tcp://127.0.0.1:{self._listening.getsockname()[1]}"
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self):
-        client, _ = self._listening.accept()
-        with client, socket.create_connection(self._server) as server, selectors.DefaultSelector() as selector:
+        while not self.over:
+            try:
+                client, _ = self._listening.accept()
+            except TimeoutError:
+                continue
+            with client, socket.create_connection(self._server) as server, contextlib.suppress(ConnectionError):
+                self._carry(client, server)
+
+    def _carry(self, client, server):
+        with selectors.DefaultSelector() as selector:
             selector.register(client, selectors.EVENT_READ, server)
             selector.register(server, selectors.EVENT_READ, client)
             waiting = []
             while not self.over:
-                for key, _ in [] if self.dead else selector.select(0.005):
+                if not self.alive.wait(0.05):
+                    continue
+                for key, _ in selector.select(0.005):
                     content = key.fileobj.recv(1 << 16)
                     if not content:
                         return
                     waiting.append((time.monotonic() + self.delay_s, key.data, content))
-                while waiting and waiting[0][0] <= time.monotonic() and not self.dead:
+                while waiting and waiting[0][0] <= time.monotonic():
                     _, to, content = waiting.pop(0)
                     to.sendall(content)
 
@@ -88,11 +106,11 @@ def test_packets_late_by_half_a_second_are_never_executed(linked):
 
 def test_a_link_that_is_cut_lets_the_robot_rest_and_the_controller_know(linked):
     served, link, robot = linked
-    link.dead = True
+    link.alive.clear()
     with pytest.raises(UnavailableError, match="no answer"):
         robot.observe()
     wait_for_mode(served, "relaxed")
-    link.dead = False
+    link.alive.set()
     # What was asked while the link was dead arrives now; nothing of it moves a robot that let go.
     with pytest.raises((SafetyStop, TemporaryError), match=r"relaxed|does not have control"):
         act_on(robot, 1)

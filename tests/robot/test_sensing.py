@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from dexctl.robot import gap
-from dexctl.robot.protocol import QUANTITIES
+from dexctl.robot.protocol import QUANTITIES, State
 from dexctl.robot.sensing import SENSES, Sensing
 
 from .conftest import make_body
@@ -67,6 +67,27 @@ def test_a_lost_marker_keeps_its_last_place_and_grows_old(same):
         ages.append(values["fingertip_age"].max())
     assert frozen > 50
     assert 0.25 < max(ages) < 0.35
+
+
+def test_markers_that_were_lost_in_a_long_silence_have_mostly_been_found_again(same):
+    _, sensing = sensing_of(same, marker_loss_per_s=(0.5, 0.5), marker_loss_s=(0.2, 0.2))
+    ages = np.array([sensing.read(50.0 * reading)["fingertip_age"] for reading in range(200)])
+    assert (ages > 0).mean() == pytest.approx(0.1, abs=0.04)
+
+
+def test_a_robot_that_is_put_into_a_state_sees_its_markers_there(same):
+    body, sensing = sensing_of(same, marker_loss_per_s=(1e3, 1e3), marker_loss_s=(9.0, 9.0))
+    sensing.read(0.0)
+    for step in range(1, 30):
+        body.step(body.target_of(np.full(20, 0.1)))
+        said = sensing.read(0.008 * step)["fingertip_markers"]
+    newest = body.steps % body.rows
+    assert np.abs(said - body.history.markers(newest)).max() > 1e-3
+    pose = body.history.object_pose(newest)
+    body.place(State(body.history.angles(newest), np.zeros(24), pose, np.zeros(6), np.zeros(30)))
+    values = sensing.read(0.24)
+    assert np.array_equal(values["fingertip_markers"], body.history.markers(newest))
+    assert values["fingertip_age"].max() == 0.0
 
 
 def test_noise_has_the_spread_that_the_robot_was_drawn_with(twin):
