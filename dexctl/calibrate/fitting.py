@@ -25,6 +25,9 @@ _BATCH = 512
 # Where the search for a force limit begins: a share of the torque that a full action asks for. From a limit that
 # is never met no direction leads down again.
 _MET = 0.7
+# Another beginning: tendons so tight, ln of 1/s, that a full action loses a twentieth of a step at most. From the
+# slack of a worn hand none leads to a new one, as little as the other way round.
+_TIGHT_LOG = 6.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,15 +116,16 @@ def fit(task: Task, tell: Tell) -> list[FingerFit]:
         replay = Replay(task.profile, batch, part.name)
         problem = Problem(layout, FingerError(replay, task.motion, task.windows, part, which), task.settings)
         listener = _Listener(part.name, tell)
-        vector, converged = (
-            task.begun.get(part.name, _beginning(task.profile, layout)),
-            task.done.get(part.name, False),
-        )
-        if part.name not in task.done:
-            if task.method == "least-squares":
-                vector, converged = least_squares(problem, vector, listener)
-            else:
-                vector, converged = coordinate_descent(problem, vector, listener, task.seed)
+        begun, beginnings = task.begun.get(part.name), _beginnings(task.profile, layout)
+        if begun is not None and part.name in task.done:
+            vector, converged = begun, task.done[part.name]
+        elif task.method == "least-squares":
+            vectors = beginnings if begun is None else [begun, *beginnings]
+            vector, converged = least_squares(problem, vectors, listener)
+        else:
+            vector, converged = coordinate_descent(
+                problem, beginnings[0] if begun is None else begun, listener, task.seed
+            )
         if listener.stopped:
             return found
         task.on_done(part.name, vector, converged)
@@ -158,8 +162,8 @@ def _unfitted(part: Finger, layout: Layout, start: HandNumbers, windows: int) ->
     return FingerFit(part.name, layout.parameters, np.zeros(len(layout)), values, values, None, False, windows)
 
 
-def _beginning(profile: schema.Profile, layout: Layout) -> np.ndarray:
-    """The hand itself, with force limits that a full action meets."""
+def _beginnings(profile: schema.Profile, layout: Layout) -> list[np.ndarray]:
+    """The hand itself, with force limits that a full action meets; and, where it has backlash, the same without."""
     values = layout.values(np.zeros(len(layout)))
     for index, (kind, owner) in enumerate(layout.parameters):
         if kind == "force_limit":
@@ -167,4 +171,7 @@ def _beginning(profile: schema.Profile, layout: Layout) -> np.ndarray:
             low, high = actuator.control_range_rad
             full = actuator.gain * 0.5 * profile.action.range_fraction * (high - low)
             values[index] = min(values[index], _MET * full)
-    return np.clip(layout.vector(values), layout.low, layout.high)
+    slack = np.array([kind.startswith("backlash") for kind, _ in layout.parameters], dtype=bool)
+    tight = np.where(slack, np.maximum(values, _TIGHT_LOG), values)
+    different = [values] if np.array_equal(tight, values) else [values, tight]
+    return [np.clip(layout.vector(one), layout.low, layout.high) for one in different]

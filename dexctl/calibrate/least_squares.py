@@ -6,7 +6,7 @@ expected spread, counts like one error of the size that the joint mostly has.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from mujoco import minimize
@@ -83,20 +83,25 @@ class _Round:
             pass
 
 
-def least_squares(problem: Problem, vector: np.ndarray, each: Each) -> tuple[np.ndarray, bool]:
+def least_squares(problem: Problem, beginnings: Sequence[np.ndarray], each: Each) -> tuple[np.ndarray, bool]:
     """Fits one finger.
 
     Args:
-        vector: (P,) where to begin.
+        beginnings: (P,) each; the best of what each leads to is gone on with.
         each: told of every iteration.
 
     Returns:
         The best vector (P,), and whether it converged.
     """
     coarse = np.full(problem.error.usable.shape[1], _COARSE_RAD)
-    first = _Round(problem, coarse, _COARSE_GAIN, each)
-    first.run(vector)
-    if first.stopped or not first.converged:
+    tried = []
+    for vector in beginnings:
+        tried.append(_Round(problem, coarse, _COARSE_GAIN, each))
+        tried[-1].run(vector)
+        if tried[-1].stopped:
+            break
+    first = min(tried, key=lambda one: one.best)
+    if tried[-1].stopped or not first.converged:
         return first.vector, False
     second = _Round(problem, problem.rms(first.vector), problem.settings.least_gain, each)
     second.run(first.vector)
