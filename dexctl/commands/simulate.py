@@ -143,7 +143,7 @@ def simulate(
     if states is not None and output_path is None and bind is None:
         raise UsageError("--states has nowhere to go", "Give -o STATES.zarr or --bind tcp://127.0.0.1:0.")
     binding = None
-    if bind is not None:
+    if states is not None and bind is not None:
         from dexctl.console.row_stream import Binding
 
         binding = Binding(bind, key, allow, insecure, endpoint_file)
