@@ -1,6 +1,7 @@
 """man/dexctl-reliability.7: every promise names tests that there are, or says that it was not run."""
 
 import ast
+import datetime
 import re
 from pathlib import Path
 
@@ -34,6 +35,16 @@ def test_a_case_names_a_test_or_says_that_it_was_not_run(heading):
 def test_every_test_that_is_named_is_there(path):
     there = {node.name for node in ast.parse((ROOT / path).read_text()).body if isinstance(node, ast.FunctionDef)}
     assert {name for file, name in HELD if file == path} - there == set()
+
+
+def test_runs_have_their_dates():
+    (when,) = re.findall(r"^\.SH WHEN\n((?:(?!\.SH ).*\n)*)", PAGE, re.MULTILINE)
+    runs = re.findall(r"^\.TP\n(.+)\n", when, re.MULTILINE)
+    dates = [run.replace("\\-", "-") for run in runs if run[0].isdigit()]
+    assert dates == sorted(dates, reverse=True)
+    assert all(datetime.date.fromisoformat(date) for date in dates)
+    assert len(dates) >= 2
+    assert runs[len(dates) :] == ["Not on record", "Never"]
 
 
 def test_nothing_that_looks_like_a_test_is_passed_over():
