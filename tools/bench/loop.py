@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from harness import bench
 
+from dexctl.errors import SafetyStop
 from dexctl.policy.actor import Actor
 from dexctl.policy.choosing import PolicyChooser
 from dexctl.profile.load import load
@@ -50,7 +51,7 @@ def bare_loop() -> dict[str, float]:
 def served_loop() -> dict[str, float]:
     """The twin in real time under a policy, and how long the policy's steps take."""
     with _served("real") as (process, endpoint), _controller(endpoint) as controller:
-        latency_ms = _play(controller)
+        latency_ms, stops = _play(controller)
         process.terminate()
         events = [json.loads(line) for line in process.stdout or ()]
     kept = next(event for event in reversed(events) if event["event"] == "status")
@@ -58,6 +59,7 @@ def served_loop() -> dict[str, float]:
         "periods_within_half_ms": kept["within_half_ms"],
         "policy_step_median_ms": float(np.median(latency_ms)),
         "policy_step_p99_ms": float(np.percentile(latency_ms, 99)),
+        "stops": stops,
     }
 
 
@@ -68,19 +70,24 @@ def seeing_loop() -> dict[str, float]:
     estimator = Estimator(profile, PoseNetwork(profile.vision, len(profile.cameras), 0))
     cameras = ("--cameras", "classic", "--set", f"robot.image_px={estimator.image_px}")
     with _served("real", "robot/twin", *cameras) as (_, endpoint), _controller(endpoint, estimator) as controller:
-        latency_ms = _play(controller)
+        latency_ms, stops = _play(controller)
     return {
         "seeing_step_median_ms": float(np.median(latency_ms)),
         "seeing_step_p99_ms": float(np.percentile(latency_ms, 99)),
+        "seeing_stops": stops,
     }
 
 
-def _play(controller: Controller) -> np.ndarray:
-    end_s = time.monotonic() + SECONDS
+def _play(controller: Controller) -> tuple[np.ndarray, int]:
+    """How long each step took, ms, and how often the robot stopped itself, since no command came for 200 ms."""
+    end_s, stops = time.monotonic() + SECONDS, 0
     while time.monotonic() < end_s:
-        for _ in controller.run(1, armed=True):
-            pass
-    return np.array(controller.clocks.latency_s) * 1000
+        try:
+            for _ in controller.run(1, armed=True):
+                pass
+        except SafetyStop:
+            stops += 1
+    return np.array(controller.clocks.latency_s) * 1000, stops
 
 
 def fastest(profile: str, name: str) -> dict[str, float]:
