@@ -20,6 +20,7 @@ from dexctl.commands.options import (
     with_backend,
 )
 
+LOOPBACK = "tcp://127.0.0.1:0"
 Bind = Annotated[
     str, typer.Option(metavar="ENDPOINT", help="Where workers connect: tcp://HOST:PORT; port 0 takes a free one.")
 ]
@@ -47,6 +48,10 @@ def optimize(
             "--sync", help="Wait for the workers started here at every update, take no other: repeats exactly."
         ),
     ] = False,
+    fused: Annotated[
+        bool,
+        typer.Option("--fused", help="Simulate in this process, too, with all of its cores or its GPU: no workers."),
+    ] = False,
     start_from: Annotated[
         str | None,
         typer.Option(
@@ -59,7 +64,7 @@ def optimize(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write the figures for TensorBoard (an extra).")
     ] = False,
-    bind: Bind = "tcp://127.0.0.1:0",
+    bind: Bind = LOOPBACK,
     endpoint_file: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Write the endpoint there once it is bound.")
     ] = None,
@@ -87,6 +92,10 @@ def optimize(
 
     Several processes share each batch and learn what one would. Each binds an endpoint of its own,
     on ports counted up from --bind's; workers choose one, and another when it is gone.
+
+    With --fused, simulation and learning take turns in one process, and a run repeats exactly as with
+    --sync. With --physics warp on a GPU, experience still passes through the host's memory, where
+    the networks learn.
     """
     from dexctl.console.output import Output
     from dexctl.console.run_folder import RunFolder, check_run_folder
@@ -96,9 +105,23 @@ def optimize(
     from dexctl.profile.load import load
 
     mine = place(processes)
+    if fused:
+        given = {
+            "--workers": workers,
+            "--processes": mine.count > 1,
+            "--sync": sync,
+            "--bind": bind != LOOPBACK,
+            "--endpoint-file": endpoint_file,
+            "--key": key,
+            "--allow": allow,
+            "--worker-key": worker_key,
+            "--insecure": insecure,
+        }
+        for option in (name for name, value in given.items() if value):
+            raise UsageError(f"--fused works alone, and {option} is for workers or other processes", "Leave one out.")
     loaded = load(profile, with_backend(settings, physics))
     run = run or Path("runs") / Path(loaded.name).stem
-    count = loaded.profile.run.workers if workers is None else workers
+    count = 0 if fused else loaded.profile.run.workers if workers is None else workers
     if sync and not count:
         raise UsageError("--sync waits for workers started here, and there are none", "Give --workers N.")
     begin_with = None if start_from is None else locate(start_from)
@@ -131,6 +154,7 @@ def optimize(
         insecure=insecure,
         endpoint_file=endpoint_file,
         start_from=begin_with,
+        fused=fused,
         seconds=None if minutes is None else 60.0 * minutes,
         steps=steps or loaded.profile.run.steps or None,
         tensorboard=tensorboard,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 from pathlib import Path
@@ -10,12 +11,33 @@ import torch
 
 from dexctl.console.optimizer_processes import Company
 from dexctl.console.training_plan import Place, Plan
+from dexctl.ppo.experience import Experience
 from dexctl.ppo.training import Training
 from dexctl.profile.load import Loaded
 from dexctl.reorient.action import num_actuators
 from dexctl.rollout.local_workers import LocalWorkers
+from dexctl.rollout.own_worker import OwnWorker
 from dexctl.rollout.segment import segment_layout
+from dexctl.wire.kept_memory import keep_freed_memory
 from dexctl.wire.optimizer import OptimizerEndpoint
+
+
+def experience(loaded: Loaded, plan: Plan, place: Place, run: Path) -> contextlib.AbstractContextManager[Experience]:
+    """Where this process has its experience from; leave the context and it serves no more.
+
+    Args:
+        run: folder of the run, for failing simulations of this process.
+    """
+    if plan.fused:
+        return contextlib.nullcontext(OwnWorker(loaded.profile, run / "failures"))
+    return bound(loaded, plan, place)
+
+
+def waited_for(plan: Plan, place: Place) -> int | None:
+    """How many workers every update of this process waits for; None takes what comes."""
+    if plan.fused:
+        return 1
+    return place.sync_workers(plan.workers) if plan.sync else None
 
 
 def bound(loaded: Loaded, plan: Plan, place: Place) -> OptimizerEndpoint:
@@ -23,6 +45,7 @@ def bound(loaded: Loaded, plan: Plan, place: Place) -> OptimizerEndpoint:
     # Two descriptors a worker; the usual soft limit of 1,024 is a matter of old programs.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    keep_freed_memory()
     profile = loaded.profile
     return OptimizerEndpoint(
         place.bind(plan.bind),

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 from dexctl.console import messages
-from dexctl.console.optimizer_parts import bound, local_workers, share_cores
+from dexctl.console.optimizer_parts import bound, local_workers, share_cores, waited_for
 from dexctl.console.optimizer_processes import company
 from dexctl.console.signals import Signals
 from dexctl.console.training_plan import Place, Plan
@@ -34,8 +34,7 @@ def learn_along(loaded: Loaded, plan: Plan, place: Place, run: Path) -> None:
         company(place, endpoint.endpoint, run / "processes", signals) as all_of_us,
     ):
         learner.join(all_of_us.learning)
-        sync_workers = place.sync_workers(plan.workers) if plan.sync else None
-        training = Training(learner, endpoint, _tell_nobody, sync_workers, all_of_us.meeting)
+        training = Training(learner, endpoint, _tell_nobody, waited_for(plan, place), all_of_us.meeting)
         with contextlib.closing(training), local_workers(plan, place, all_of_us, training, run) as workers:
             while not training.ended(signals.stopped_by is not None):
                 training.turn(1.0, signals.fileno(), lambda: signals.stopped_by is not None)

@@ -22,6 +22,7 @@ class Plan:
     Attributes:
         workers: to start on this machine; worker_options: more of their command line.
         seconds, steps: when to stop, None for never.
+        fused: simulate in the optimizer's process, without workers.
         start_from: a run or checkpoint whose networks a new run begins with.
     """
 
@@ -33,6 +34,7 @@ class Plan:
     insecure: bool
     endpoint_file: Path | None
     start_from: Path | None
+    fused: bool
     seconds: float | None
     steps: int | None
     tensorboard: bool

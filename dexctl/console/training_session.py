@@ -13,7 +13,7 @@ import dexctl
 from dexctl.console import messages
 from dexctl.console.events import Events
 from dexctl.console.notify import notify_ready, write_endpoint_file
-from dexctl.console.optimizer_parts import bound, local_workers, share_cores
+from dexctl.console.optimizer_parts import experience, local_workers, share_cores, waited_for
 from dexctl.console.optimizer_processes import company
 from dexctl.console.output import Output
 from dexctl.console.progress import Progress, shown_duration
@@ -118,22 +118,19 @@ class Session:
     def _serve(self, events: Events, signals: Signals, progress: Progress) -> None:
         plan, place, run = self._plan, self._place, self._folder.path
         with (
-            bound(self._loaded, plan, place) as endpoint,
-            company(place, endpoint.endpoint, run / "processes", signals) as all_of_us,
+            experience(self._loaded, plan, place, run) as source,
+            company(place, source.endpoint, run / "processes", signals) as all_of_us,
         ):
             self._learner.join(all_of_us.learning)
-            sync_workers = place.sync_workers(plan.workers) if plan.sync else None
             emit = self._listener(events, progress)
-            training = Training(self._learner, endpoint, emit, sync_workers, all_of_us.meeting)
+            training = Training(self._learner, source, emit, waited_for(plan, place), all_of_us.meeting)
             self._training = training
-            for one in all_of_us.endpoints:
+            for one in all_of_us.endpoints if source.endpoint else ():
                 events.emit("listening", endpoint=one)
             if plan.endpoint_file is not None:
                 write_endpoint_file(plan.endpoint_file, "\n".join(all_of_us.endpoints))
             with contextlib.closing(training), local_workers(plan, place, all_of_us, training, run) as workers:
-                events.emit(
-                    "ready", endpoint=endpoint.endpoint, resumed=self._folder.resumed, steps=self._learner.steps
-                )
+                events.emit("ready", endpoint=source.endpoint, resumed=self._folder.resumed, steps=self._learner.steps)
                 notify_ready()
                 while not training.ended(signals.stopped_by is not None or self._enough()):
                     updated = training.turn(_TURN_S, signals.fileno(), lambda: signals.stopped_by is not None)
@@ -146,7 +143,7 @@ class Session:
                     if updated and self._saved_s_ago > self._profile.run.checkpoint_s:
                         self._save(events)
                 training.finish()
-                endpoint.dismiss("the training is over")
+                source.dismiss("the training is over")
 
     def _enough(self) -> bool:
         plan = self._plan

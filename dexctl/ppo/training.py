@@ -17,12 +17,12 @@ import msgspec
 import torch
 
 from dexctl.policy.weights import to_arrays
+from dexctl.ppo.experience import Experience
 from dexctl.ppo.learner import Learner, Update
 from dexctl.ppo.peers import Alone, Peers
 from dexctl.ppo.window import Figures, Window
 from dexctl.wire.arrivals import Arrival, Joined, Lost, Refused, Segment
 from dexctl.wire.messages import WorkerView
-from dexctl.wire.optimizer import OptimizerEndpoint
 
 # How long without any worker before people are told, and told again.
 _LONELY_S = 60.0
@@ -78,7 +78,7 @@ class Training:
     def __init__(
         self,
         learner: Learner,
-        endpoint: OptimizerEndpoint,
+        endpoint: Experience,
         emit: Emit,
         sync_workers: int | None = None,
         peers: Peers | None = None,

@@ -58,6 +58,7 @@ class Collector:
         self.actor = Actor(profile, self.environment.num_actuators)
         self.layout = segment_layout(profile, self.environment.num_actuators)
         self.clocks = Clocks()
+        self._told_failures = 0
         self._profile = profile
         self._key = randomness.key(seed, worker, updates)
         self._episodes = torch.zeros(count, dtype=torch.int64)
@@ -79,6 +80,17 @@ class Collector:
         timeout = round(self._profile.task.goal_timeout_s / self.environment.control_period_s)
         draw = randomness.uniform(randomness.derive(self.environment.key, 1), 1)[:, 0]
         self.environment.goal_steps[ids] = (draw * timeout).long()
+
+    def report(self) -> dict[str, float]:
+        """Seconds by use, and simulations that failed, since the last report: numbers for the optimizer's figures."""
+        failures, self._told_failures = self.physics.failures - self._told_failures, self.physics.failures
+        clocks, self.clocks = self.clocks, Clocks()
+        return {
+            "physics_s": clocks.physics,
+            "inference_s": clocks.inference,
+            "total_s": clocks.total,
+            "failures": float(failures),
+        }
 
     @torch.inference_mode()
     def collect(self) -> Arrays:

@@ -58,7 +58,7 @@ def work(
     profile = msgspec.structs.replace(profile, physics=physics)
     newer = endpoint.parameters(wait_for=1)
     assert newer is not None
-    version, sent, failures = newer[0], 0, 0
+    version, sent, sending_s = newer[0], 0, 0.0
     # A worker that comes back, to a training that goes on, must not live the same episodes again.
     collector = Collector(profile, welcome.seed, welcome.worker_index, dump_folder, updates=version - 1)
     while True:
@@ -66,18 +66,13 @@ def work(
             version, arrays = newer
             from_arrays(collector.actor, arrays)
             sent = 0
-        collector.clocks = Clocks()
+        # The segment's before: this one is not sent yet.
+        collector.clocks.total += sending_s
         segment = collector.collect()
+        clocks = collector.clocks
         before = time.perf_counter()
-        report = {
-            "physics_s": collector.clocks.physics,
-            "inference_s": collector.clocks.inference,
-            "total_s": collector.clocks.total,
-            "failures": float(collector.physics.failures - failures),
-        }
-        failures = collector.physics.failures
-        endpoint.send(version, segment, report)
+        endpoint.send(version, segment, {**collector.report(), "sending_s": sending_s})
+        sending_s = time.perf_counter() - before
         sent += 1
-        on_segment(version, collector.clocks)
-        collector.clocks.total += time.perf_counter() - before
+        on_segment(version, clocks)
         newer = endpoint.parameters(wait_for=version + 1 if sent == segments_per_version else None)

@@ -1,0 +1,85 @@
+"""Training in one process: what it learns is what a worker of its own would have given it."""
+
+import signal
+
+import pytest
+from safetensors.torch import load_file
+
+TOY = """
+inherits = "block-yaw"
+description = "small enough for a second a run"
+
+[task]
+start_random_steps = 2
+start_bank = 8
+start_refresh = 2
+
+[rollout]
+environments = 8
+segment_steps = 16
+
+[policy.actor]
+hidden = [16]
+
+[policy.critic]
+hidden = [16]
+
+[ppo]
+batch_steps = 256
+epochs = 1.0
+
+[run]
+checkpoint_s = 1000.0
+workers = 2
+"""
+# Sums differ by the number of threads, and a worker has other cores than an optimizer.
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def toy(tmp_path):
+    (tmp_path / "toy.toml").write_text(TOY)
+    return "optimize -p toy.toml"
+
+
+def newest(run):
+    return load_file(max((run / "checkpoints").glob("*.safetensors")))
+
+
+def test_it_learns_what_it_would_from_one_synchronous_worker_also_when_stopped_and_resumed(start, toy, tmp_path):
+    apart = start(f"{toy} --sync --workers 1 --run apart --steps 512", **ONE_THREAD)
+    fused = start(f"{toy} --fused --run fused --steps 512", **ONE_THREAD)
+    stopped = start(f"{toy} --fused --run stopped", **ONE_THREAD)
+    (ready,) = stopped.wait("ready")
+    assert ready["endpoint"] == ""
+    stopped.wait("iteration")
+    stopped.ask(signal.SIGINT)
+    assert stopped.end() == 130
+    assert [program.end() for program in (apart, fused)] == [0, 0], fused.messages
+    assert not fused.of("listening")
+    assert [joined["name"] for joined in fused.of("worker_joined")] == ["own"]
+    assert [event["workers"] for event in fused.of("iteration")] == [1] * len(fused.of("iteration"))
+    mine, others = newest(tmp_path / "fused"), newest(tmp_path / "apart")
+    assert mine.keys() == others.keys()
+    assert [name for name in mine if not mine[name].equal(others[name])] == []
+    steps = stopped.of("iteration")[-1]["steps"]
+    resumed = start(f"{toy} --fused --run stopped --steps {steps + 256}", **ONE_THREAD)
+    (ready,) = resumed.wait("ready")
+    assert (ready["resumed"], ready["steps"]) == (True, steps)
+    assert resumed.end() == 0
+
+
+@pytest.mark.parametrize(
+    "option", ["--workers 2", "--sync", "--processes 2", "--bind tcp://127.0.0.1:5555", "--endpoint-file at"]
+)
+def test_what_is_for_workers_is_refused(shell, toy, option):
+    told = shell(f"dexctl {toy} --fused {option}")
+    assert told.returncode == 64
+    assert f"--fused works alone, and {option.split()[0]} is for" in told.stderr
+    assert told.stdout == ""
+
+
+def test_a_dry_run_makes_nothing(shell, toy, tmp_path):
+    told = shell(f"dexctl {toy} --fused --run run --dry-run")
+    assert told.returncode == 0, told.stderr
+    assert not (tmp_path / "run").exists()
