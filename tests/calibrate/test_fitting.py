@@ -1,4 +1,5 @@
 import dataclasses
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -7,6 +8,7 @@ from drawn_hand import record
 
 from dexctl.calibrate.fingers import fingers
 from dexctl.calibrate.fitting import Task, fit, fitted_hand
+from dexctl.calibrate.least_squares import least_squares
 from dexctl.calibrate.parameters import GROUPS, numbers_of
 from dexctl.calibrate.replay import Replay
 from dexctl.calibrate.residuals import FingerError
@@ -109,3 +111,29 @@ def test_a_finger_with_too_few_windows_is_told_and_stays_as_it_was(task):
     found = fit(dataclasses.replace(task, windows=nothing), go_on)[0]
     assert (found.converged, found.confidence, found.windows) == (False, None, 0)
     assert np.array_equal(found.values, found.before)
+
+
+class TwoValleys:
+    """A problem of one number with a valley at 1, and a shallower one near -1 that no small step leads out of."""
+
+    def __init__(self, settings):
+        self.settings = settings
+        self.layout = SimpleNamespace(low=np.array([-3.0]), high=np.array([3.0]))
+        self.error = SimpleNamespace(usable=np.ones((1, 1), bool), num_steps=2)
+
+    def errors(self, vectors):
+        return np.stack((vectors**2 - 1.0, 0.3 * (vectors - 1.0)), axis=2).reshape(-1, 1, 2, 1)
+
+    def mean_square_at_end(self, errors):
+        return np.square(errors[:, :, -1]).sum(axis=(1, 2))
+
+    def rms(self, vector):
+        return np.full(1, 0.01)
+
+
+@pytest.mark.parametrize(("beginnings", "end"), [([-1.2], -1.0), ([-1.2, 0.8], 1.0), ([0.8, -1.2], 1.0)])
+def test_least_squares_goes_on_with_the_best_of_its_beginnings(profile, beginnings, end):
+    problem = TwoValleys(profile.calibrate)
+    vector, converged = least_squares(problem, [np.array([one]) for one in beginnings], lambda vector, error: True)
+    assert converged
+    assert vector[0] == pytest.approx(end, abs=0.1)
