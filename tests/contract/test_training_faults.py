@@ -89,10 +89,10 @@ def test_kill_9_in_the_middle_of_a_checkpoint_leaves_the_one_before(start, toy, 
     steps = 0
     for _ in range(5):
         program = start(f"{toy} --sync")
-        program.wait("iteration")
+        program.wait("checkpoint")
         folder = tmp_path / "run" / "checkpoints"
         # A file that is being written has a name of its own until it is whole.
-        while not any(entry.name.endswith(".part") for entry in os.scandir(folder)):
+        while not any(name.endswith(".part") for name in os.listdir(folder)):
             assert program.process.poll() is None
         program.ask(signal.SIGKILL)
         program.end()
