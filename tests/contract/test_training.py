@@ -180,7 +180,8 @@ def test_what_was_trained_can_be_told_and_scored(synchronous, programs, folder):
 
 
 def test_training_survives_kill_9_of_a_worker_then_of_the_optimizer_then_a_damaged_checkpoint(programs, folder):
-    orphans = "wire.heartbeat_s=0.2; wire.timeout_s=1.0; wire.orphan_timeout_s=2.0"
+    # Long enough for a worker that other tests leave little time to.
+    orphans = "wire.heartbeat_s=0.5; wire.timeout_s=5.0; wire.orphan_timeout_s=8.0"
     line = "optimize -p toy.toml --run killed"
     first = programs(folder, f"{line} --workers 1 {EVERY_UPDATE}", DEXCTL_SET=orphans)
     joined = first.wait("worker_joined")
