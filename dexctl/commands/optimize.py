@@ -36,7 +36,8 @@ def optimize(
         int, typer.Option(min=1, help="Optimizer processes to start here, which learn together; torchrun may, too.")
     ] = 1,
     minutes: Annotated[
-        float | None, typer.Option(min=0.0, help="Stop after so many minutes; by default never.")
+        float | None,
+        typer.Option(min=0.0, help="Stop after so many minutes, from the first experience on; by default never."),
     ] = None,
     steps: Annotated[
         int | None,

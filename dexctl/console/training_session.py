@@ -83,6 +83,11 @@ class Session:
         return time.monotonic() - self._started
 
     @property
+    def _trained_s(self) -> float:
+        began_s = self._training.began_s if self._training else None
+        return 0.0 if began_s is None else time.monotonic() - began_s
+
+    @property
     def _saved_s_ago(self) -> float:
         return time.monotonic() - self._saved_at
 
@@ -132,7 +137,7 @@ class Session:
             with contextlib.closing(training), local_workers(plan, place, all_of_us, training, run) as workers:
                 events.emit("ready", endpoint=source.endpoint, resumed=self._folder.resumed, steps=self._learner.steps)
                 notify_ready()
-                while not training.ended(signals.stopped_by is not None or self._enough()):
+                while not training.ended(signals.stopped_by is not None or self._enough(training)):
                     updated = training.turn(_TURN_S, signals.fileno(), lambda: signals.stopped_by is not None)
                     signals.drain()
                     if signals.take_status_request():
@@ -145,9 +150,10 @@ class Session:
                 training.finish()
                 source.dismiss("the training is over")
 
-    def _enough(self) -> bool:
+    def _enough(self, training: Training) -> bool:
         plan = self._plan
-        late = plan.seconds is not None and self._elapsed_s >= plan.seconds
+        # Starting workers takes what it takes: a minute of training is one with experience, and learns once at least.
+        late = plan.seconds is not None and training.updates > 0 and self._trained_s >= plan.seconds
         return late or (plan.steps is not None and self._learner.steps >= plan.steps)
 
     def _listener(self, events: Events, progress: Progress) -> Any:
@@ -187,7 +193,7 @@ class Session:
     def _left_s(self, steps_per_s: float) -> float | None:
         plan, left = self._plan, []
         if plan.seconds is not None:
-            left.append(plan.seconds - self._elapsed_s)
+            left.append(plan.seconds - self._trained_s)
         if plan.steps is not None and steps_per_s > 0:
             left.append((plan.steps - self._learner.steps) / steps_per_s)
         return min(left) if left else None

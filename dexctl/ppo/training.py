@@ -73,6 +73,10 @@ class Training:
 
     With peers every process has a training of its own, and ``ended``, ``turn`` and
     ``finish`` are called by all of them in the same order. Events reach the first one's ``emit``.
+
+    Attributes:
+        began_s: when, by ``clock``, the first experience came; None before.
+        updates: how many updates are over.
     """
 
     def __init__(
@@ -94,6 +98,8 @@ class Training:
         """
         self.learner, self.endpoint = learner, endpoint
         self.num_workers = 0
+        self.began_s: float | None = None
+        self.updates = 0
         self._emit, self._clock = emit, clock
         self._sync_workers = sync_workers
         self._peers: Peers = peers or Alone()
@@ -189,6 +195,7 @@ class Training:
     def _take_in(self, arrival: Arrival) -> None:
         match arrival:
             case Segment():
+                self.began_s = self._clock() if self.began_s is None else self.began_s
                 self._receive(arrival)
             case Joined():
                 self.num_workers += 1
@@ -260,6 +267,7 @@ class Training:
     def _conclude(self, running: _Running) -> bool:
         self._running = None
         update = running.result()
+        self.updates += 1
         self.learner.settle()
         self._publish()
         now = self._clock()

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import queue
+import shutil
 import signal
 import subprocess
 import sysconfig
@@ -18,6 +19,8 @@ from .events_page import faults
 SCRIPTS = sysconfig.get_path("scripts")
 # What passes takes seconds; this is for a machine with much else to do.
 TIMEOUT_S = 300.0
+# A profile that learns once a second.
+TOY = Path(__file__).with_name("toy.toml")
 COLOR_VARIABLES = ("NO_COLOR", "FORCE_COLOR", "TERM")
 
 
@@ -49,6 +52,13 @@ def shell(environment, tmp_path):
         )
 
     return run
+
+
+@pytest.fixture
+def toy(tmp_path):
+    """A line that trains at once, in the empty folder."""
+    shutil.copy(TOY, tmp_path)
+    return "optimize -p toy.toml"
 
 
 @pytest.fixture

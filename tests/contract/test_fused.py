@@ -5,41 +5,8 @@ import signal
 import pytest
 from safetensors.torch import load_file
 
-TOY = """
-inherits = "block-yaw"
-description = "small enough for a second a run"
-
-[task]
-start_random_steps = 2
-start_bank = 8
-start_refresh = 2
-
-[rollout]
-environments = 8
-segment_steps = 16
-
-[policy.actor]
-hidden = [16]
-
-[policy.critic]
-hidden = [16]
-
-[ppo]
-batch_steps = 256
-epochs = 1.0
-
-[run]
-checkpoint_s = 1000.0
-workers = 2
-"""
 # Sums differ by the number of threads, and a worker has other cores than an optimizer.
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
-
-
-@pytest.fixture
-def toy(tmp_path):
-    (tmp_path / "toy.toml").write_text(TOY)
-    return "optimize -p toy.toml"
 
 
 def newest(run):
@@ -67,6 +34,13 @@ def test_it_learns_what_it_would_from_one_synchronous_worker_also_when_stopped_a
     (ready,) = resumed.wait("ready")
     assert (ready["resumed"], ready["steps"]) == (True, steps)
     assert resumed.end() == 0
+
+
+def test_minutes_count_from_the_first_experience_and_learn_once_at_least(start, toy, tmp_path):
+    program = start(f"{toy} --fused --run run --minutes 0.0001")
+    assert program.end() == 0, program.messages
+    assert len(program.of("iteration")) == 1
+    assert [path.name for path in (tmp_path / "run/checkpoints").iterdir()] == ["00000001.safetensors"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import pytest
 
 import dexctl
 from dexctl.commands import COMMANDS
+from dexctl.commands.examples import EXAMPLES
+from dexctl.commands.tree import load
 
 HEAVY = {"torch", "mujoco", "zarr", "numpy", "matplotlib", "zmq", "scipy", "gymnasium", "rich", "pydantic"}
 DEXCTL = f"{sysconfig.get_path('scripts')}/dexctl"
@@ -57,6 +60,19 @@ def test_without_a_command_help_goes_to_stderr(shell):
     told = shell("dexctl")
     assert (told.returncode, told.stdout) == (64, "")
     assert told.stderr.startswith("Usage: dexctl ")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_commands_examples_are_lines_that_it_takes(name):
+    for example in EXAMPLES[name]:
+        for part in example.line.split(" | "):
+            program, called, *arguments = shlex.split(part)
+            assert program == "dexctl"
+            command = load(called, COMMANDS[called].target)
+            if called == "profile":
+                command, arguments = command.commands[arguments[0]], arguments[1:]
+            command.make_context(called, arguments).close()
+    assert any(f"dexctl {name}" in example.line for example in EXAMPLES[name])
 
 
 @pytest.mark.parametrize("which", ["bash", "zsh", "fish"])

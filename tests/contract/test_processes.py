@@ -10,40 +10,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-TOY = """
-inherits = "block-yaw"
-description = "small enough for a second a run"
-
-[task]
-start_random_steps = 2
-start_bank = 8
-start_refresh = 2
-
-[rollout]
-environments = 8
-segment_steps = 16
-
-[policy.actor]
-hidden = [16]
-
-[policy.critic]
-hidden = [16]
-
-[ppo]
-batch_steps = 256
-epochs = 1.0
-
-[run]
-checkpoint_s = 1000.0
-workers = 2
-"""
 TORCHRUN = Path(sysconfig.get_path("scripts")) / "torchrun"
-
-
-@pytest.fixture
-def toy(tmp_path):
-    (tmp_path / "toy.toml").write_text(TOY)
-    return "optimize -p toy.toml"
 
 
 def newest(run):

@@ -6,6 +6,7 @@ Every process takes seconds to import torch, so a few runs are shared by the tes
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import time
@@ -14,35 +15,9 @@ from types import SimpleNamespace
 import pytest
 from safetensors.torch import load_file
 
+from .conftest import TOY
+
 PATIENCE_S = 300.0
-PROFILE = """
-inherits = "block-yaw"
-description = "small enough for a second a run"
-
-[task]
-start_random_steps = 2
-start_bank = 8
-start_refresh = 2
-
-[rollout]
-environments = 8
-segment_steps = 16
-
-[policy.actor]
-hidden = [16]
-
-[policy.critic]
-hidden = [16]
-
-[ppo]
-batch_steps = 256
-epochs = 1.0
-
-[run]
-checkpoint_s = 1000.0
-keep_checkpoints = 10
-workers = 2
-"""
 EVERY_UPDATE = "--set run.checkpoint_s=0.001"
 
 
@@ -50,7 +25,7 @@ EVERY_UPDATE = "--set run.checkpoint_s=0.001"
 def folder(tmp_path_factory):
     """Where the shared runs work."""
     made = tmp_path_factory.mktemp("training")
-    (made / "toy.toml").write_text(PROFILE)
+    shutil.copy(TOY, made)
     return made
 
 
@@ -263,16 +238,10 @@ def test_workers_by_hand_are_let_in_or_refused_with_the_reason_on_both_sides(pro
     assert "ppo.clip" in other_profile.stderr
 
 
-@pytest.fixture
-def toy(tmp_path):
-    (tmp_path / "toy.toml").write_text(PROFILE)
-
-
-@pytest.mark.usefixtures("toy")
-def test_a_run_folder_that_cannot_be_written_to_is_refused_before_any_work(shell, tmp_path):
+def test_a_run_folder_that_cannot_be_written_to_is_refused_before_any_work(shell, toy, tmp_path):
     (tmp_path / "file").touch()
     for run in ("/proc/run", "file/run", "/sys/run"):
-        result = shell(f"dexctl optimize -p toy.toml --run {run} --workers 1")
+        result = shell(f"dexctl {toy} --run {run} --workers 1")
         assert (result.returncode, result.stdout) == (73, "")
         assert result.stderr.startswith(f"error: {run}: ")
 

@@ -10,35 +10,6 @@ import pytest
 from dexctl.errors import DataError
 from dexctl.policy import checkpoint
 
-TOY = """
-inherits = "block-yaw"
-description = "small enough for a second a run"
-
-[task]
-start_random_steps = 2
-start_bank = 8
-start_refresh = 2
-
-[rollout]
-environments = 8
-segment_steps = 16
-
-[policy.actor]
-hidden = [16]
-
-[policy.critic]
-hidden = [16]
-
-[ppo]
-batch_steps = 256
-epochs = 1.0
-
-[run]
-checkpoint_s = 0.001
-keep_checkpoints = 1000
-workers = 1
-"""
-
 
 def mounts():
     """Whether a file system of our own can be mounted, seen by nobody else."""
@@ -51,9 +22,8 @@ def mounts():
 
 
 @pytest.fixture
-def toy(tmp_path):
-    (tmp_path / "toy.toml").write_text(TOY)
-    return "optimize -p toy.toml --run run"
+def toy(toy):
+    return f"{toy} --run run --set run.checkpoint_s=0.001 --set run.keep_checkpoints=1000 --set run.workers=1"
 
 
 @pytest.mark.skipif(not mounts(), reason="mounting needs root")
