@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from dexctl.commands import COMMANDS
-from dexctl.commands.tree import load, tree
+from dexctl.commands.examples import EXAMPLES
+from dexctl.commands.tree import from_environment, load, tree
 from dexctl.console.exit_codes import BUG, CLOSED_PIPE, DONE, INTERRUPTED
 from dexctl.errors import DexctlError
 
@@ -133,10 +134,16 @@ def _command_page(name: str, command: Any) -> str:
         lines += [".SH SYNOPSIS", *_synopsis(f"dexctl {name}", command)]
         lines += [".SH DESCRIPTION", *_description(command)]
         lines += [".SH OPTIONS", *_parameters(f"dexctl {name}", command)]
-    lines += [".SH ENVIRONMENT", "Every option is also read from the environment:", ".B \\-\\-dry\\-run", "from"]
-    lines += [".BR DEXCTL_DRY_RUN .", ".SH EXIT STATUS", "Those of", ".BR dexctl (1)."]
+    told = from_environment(next(iter(parts.values()), command))
+    lines += [".SH ENVIRONMENT", _text(told)] * bool(told)
+    lines += [".SH EXAMPLES", *_examples(name), ".SH EXIT STATUS", "Those of", ".BR dexctl (1)."]
     lines += [".SH SEE ALSO", *_see_also(("dexctl.1", "dexctl-events.5", "dexctl-profile.5"))]
     return "\n".join(lines) + "\n"
+
+
+def _examples(name: str) -> Iterator[str]:
+    for one in EXAMPLES[name]:
+        yield from (".TP", f".B {_escaped(one.line)}", _text(one.what))
 
 
 def _head(title: str, line: str) -> list[str]:
@@ -150,8 +157,9 @@ def _head(title: str, line: str) -> list[str]:
 
 def _synopsis(called: str, command: Any) -> list[str]:
     needed = [f"{max(one.opts, key=len)} {one.metavar}" for one in _parameters_of(command, "option") if one.required]
-    arguments = [one.metavar for one in _parameters_of(command, "argument")]
-    return [f".B {_escaped(called)}", _text(" ".join([*needed, "[OPTIONS]", *arguments]))]
+    with command.make_context(called, [], resilient_parsing=True) as context:
+        pieces = [piece.replace("{", "").replace("}", "") for piece in command.collect_usage_pieces(context)]
+    return [f".B {_escaped(called)}", _text(" ".join([*needed, *pieces]))]
 
 
 def _description(command: Any) -> Iterator[str]:

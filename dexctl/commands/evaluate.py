@@ -22,7 +22,7 @@ from dexctl.commands.options import (
 
 def evaluate(
     recorded: Annotated[
-        list[Path] | None, typer.Argument(metavar="[RECORDING]", help="With --calibration: motion to be repeated.")
+        list[Path] | None, typer.Argument(metavar="RECORDING", help="With --calibration: motion to be repeated.")
     ] = None,
     policy: Annotated[
         list[str] | None,

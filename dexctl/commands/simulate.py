@@ -15,7 +15,7 @@ def simulate(
     where: Annotated[
         Literal["window", "web"] | None,
         typer.Argument(
-            metavar="[window|web]",
+            metavar="window|web",
             help="With --view: in a window of this machine, or in a browser.",
             show_default="window",
         ),

@@ -13,7 +13,7 @@ from dexctl.commands.options import Json, Quiet
 def status(
     endpoint: Annotated[
         list[str],
-        typer.Argument(metavar="ENDPOINT...", help="Where optimizer processes listen: tcp://HOST:PORT."),
+        typer.Argument(metavar="ENDPOINT", help="Where optimizer processes listen: tcp://HOST:PORT."),
     ],
     key: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Own CURVE key: a .key_secret file that is let in.")

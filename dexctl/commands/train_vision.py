@@ -24,7 +24,7 @@ def train_vision(
     images: Annotated[
         list[str],
         typer.Argument(
-            metavar="IMAGES...",
+            metavar="IMAGES",
             help="Datasets of 'dexctl render'; '-' for what it announces on stdin, tcp://HOST:PORT for what it sends.",
         ),
     ],

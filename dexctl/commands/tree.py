@@ -14,10 +14,10 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 import dexctl
 from dexctl.commands import COMMANDS
+from dexctl.commands.examples import EXAMPLES
 from dexctl.errors import UnavailableError, UsageError
 
 _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-_EPILOG = "Every option is also read from the environment: --dry-run from DEXCTL_DRY_RUN."
 
 
 class Group(TyperGroup):
@@ -102,20 +102,32 @@ def load(name: str, target: str) -> Any:
     command = typer.main.get_command(app)
     for one in command.commands.values() if isinstance(command, TyperGroup) else [command]:
         _finish(one)
+    lines = [f"  {one.line}\n      {one.what}" for one in EXAMPLES[name]]
+    command.epilog = "\n\n".join(filter(None, ["\n".join(["\b", "Examples:", *lines]), command.epilog]))
     return command
+
+
+def from_environment(command: Any) -> str:
+    """Which variable an option is read from, told of one of the command's own; empty when it has none."""
+    options = [one for one in command.params if isinstance(one, TyperOption) and one.envvar and not one.show_envvar]
+    if not options:
+        return ""
+    told = next((one for one in options if "--dry-run" in one.opts), options[0])
+    flag = max(told.opts, key=len)
+    return f"Every option is also read from the environment: {flag} from {told.envvar}."
 
 
 def _finish(command: Any) -> None:
     """Gives a command what all have: ``-h``, and options read from ``DEXCTL_*``."""
     assert isinstance(command, TyperCommand)
     command.context_settings = _SETTINGS
-    command.epilog = command.epilog or _EPILOG
     for parameter in command.params:
         if isinstance(parameter, TyperOption) and parameter.envvar is None and parameter.allow_from_autoenv:
             flag = next(option for option in parameter.opts if option.startswith("--"))
             parameter.envvar = f"DEXCTL_{flag[2:].replace('-', '_').upper()}"
             # Told once at the end, not after every option.
             parameter.show_envvar = False
+    command.epilog = from_environment(command)
 
 
 def _print_version(wanted: bool) -> None:
