@@ -14,6 +14,8 @@ from dexctl.errors import CreateError, DataError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# Chosen: below it minutes are easier to read than parts of an hour.
+_SHORT_S = 7200.0
 _AXES = (
     ("elapsed_s", 1.0 / 3600.0, "hours"),
     ("steps", 1e-6, "million environment steps"),
@@ -104,13 +106,18 @@ def _figure(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure | None:
     if not any(runs.values()):
         return None
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(12, 3.6), dpi=110, layout="constrained")
     axes = figure.subplots(1, len(_AXES), sharey=True)
     for axis, (key, scale, label) in zip(axes, _AXES, strict=True):
+        if key == "elapsed_s" and all(row[key] < _SHORT_S for rows in runs.values() for row in rows):
+            scale, label = 1.0 / 60.0, "minutes"
         for name, rows in runs.items():
             axis.plot([row[key] * scale for row in rows], [row["goals"] for row in rows], label=name, linewidth=1.8)
         axis.set_xlabel(label)
+        # The labels of a young run are long: 0.0005 simulated years.
+        axis.xaxis.set_major_locator(MaxNLocator(5))
         axis.grid(alpha=0.25, linewidth=0.6)
         axis.spines[["top", "right"]].set_visible(False)
         axis.set_ylim(bottom=0.0)

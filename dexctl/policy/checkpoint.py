@@ -28,7 +28,7 @@ SUFFIX = ".safetensors"
 # Where header and checksum stand among the metadata of safetensors.
 _HEADER = "dexctl"
 _CHECKSUM = "checksum"
-_OLDER = "Take an older one of the run."
+_OLDER = "Where it was one, take an older one of the run."
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

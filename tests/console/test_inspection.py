@@ -202,5 +202,5 @@ def test_a_damaged_checkpoint_is_told_to_be_one_whatever_its_name(run):
     path = run / "anything"
     saved = checkpoint.newest(run).read_bytes()
     path.write_bytes(saved[: len(saved) // 2])
-    with pytest.raises(DataError, match=r"damaged, or not a checkpoint(.|\n)*Take an older one of the run"):
+    with pytest.raises(DataError, match=r"damaged, or not a checkpoint(.|\n)*take an older one of the run"):
         describe(path)
