@@ -41,12 +41,8 @@ EXAMPLES = {
     ),
     "render": (
         Example("dexctl render s.zarr --sheet a.png", "look before drawing many"),
-        Example(
-            "dexctl render s.zarr -o images.zarr --count 100000", "each state several times, with another look"
-        ),
-        Example(
-            "dexctl render s.zarr -o held-out.zarr --renderer filament", "the renderer never learned from"
-        ),
+        Example("dexctl render s.zarr -o images.zarr --count 100000", "each state several times, with another look"),
+        Example("dexctl render s.zarr -o held-out.zarr --renderer filament", "the renderer never learned from"),
     ),
     "evaluate": (
         Example("dexctl evaluate --policy runs/yaw --policy random", "goals in a row, and whether more than at random"),
