@@ -142,7 +142,10 @@ def _object(profile: Profile) -> Iterator[Fault]:
         needed = own == (key == "model")
         if bool(value) != needed:
             wanted = "it to be given" if needed else "it to be left out"
-            yield Fault(f"object.{key}", f"expected {wanted} for kind '{item.kind}', got {value or 'nothing'}")
+            message = f"expected {wanted} for kind '{item.kind}', got {value or 'nothing'}"
+            nothing = '""' if key == "model" else "0"
+            remedy = "" if needed else f"Where it is inherited, {key} = {nothing} leaves it out."
+            yield Fault(f"object.{key}", message, remedy)
     if not own:
         yield from _faces(item, FACES[item.kind])
     if min(item.friction) < 0:

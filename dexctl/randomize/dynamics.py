@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dexctl.errors import ProfileError
 from dexctl.physics import Physics
 from dexctl.profile import schema
 from dexctl.profile.distribution import Value
@@ -19,12 +20,23 @@ from dexctl.scene.build import Scene
 
 # N simulations, n of them, J joints of the hand, A actuators.
 
+# Shapes that all simulations share: MuJoCo keeps their points with the assets.
+_SHARED_SHAPES = {
+    int(mujoco.mjtGeom.mjGEOM_MESH): "mesh",
+    int(mujoco.mjtGeom.mjGEOM_SDF): "signed distance field",
+    int(mujoco.mjtGeom.mjGEOM_HFIELD): "height field",
+}
+
 
 class Dynamics:
     """The physics of each simulation of a batch, drawn anew when an episode begins."""
 
     def __init__(self, settings: schema.RandomizePhysics, scene: Scene, physics: Physics) -> None:
-        """Gives every field that is randomized a value for each simulation; none when switched off."""
+        """Gives every field that is randomized a value for each simulation; none when switched off.
+
+        Raises:
+            ProfileError: the object is to differ in size, and touches with a shape that cannot.
+        """
         self._settings = settings
         self._physics = physics
         self._model = scene.model
@@ -40,6 +52,8 @@ class Dynamics:
         self._live: dict[str, Tensor] = {}
         shape = ("geom_size", "geom_rbound", "geom_aabb", "geom_pos", "body_pos", "body_ipos")
         self._resizes = self._uses(settings.object_scale, 1.0, *shape, "body_mass", "body_inertia")
+        if self._resizes:
+            _refuse_shared_shapes(scene)
         self._weighs = self._uses(settings.mass, 1.0, "body_mass", "body_inertia")
         self._rubs = self._uses(settings.friction, 1.0, "geom_friction", "pair_friction")
         self._rolls = self._uses(settings.rolling_friction, 1.0, "geom_friction", "pair_friction")
@@ -151,6 +165,18 @@ class Dynamics:
         control = self._nominal["actuator_ctrlrange"]
         follow = torch.einsum("aj,nje->nae", self._transmission, ranges - nominal)
         self._live["actuator_ctrlrange"][ids] = moved_limits(control, follow, self._settings.joint_width_kept)
+
+
+def _refuse_shared_shapes(scene: Scene) -> None:
+    model = scene.model
+    for geom in scene.object_geoms:
+        shape = _SHARED_SHAPES.get(int(model.geom_type[geom]))
+        if shape and (model.geom_contype[geom] or model.geom_conaffinity[geom]):
+            raise ProfileError(
+                f"randomize.physics.object_scale: the object touches with a {shape}, which has one size in all "
+                "simulations",
+                "Set it to 1.0, or give the object's file boxes, capsules or other primitive geoms that touch.",
+            )
 
 
 def moved_limits(nominal: Tensor, noise: Tensor, width_kept: float) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from dexctl.errors import ProfileError
 from dexctl.profile import schema
 from dexctl.scene import names
 from dexctl.scene.anatomy import Anatomy, anatomy
@@ -64,6 +65,10 @@ def build_scene(profile: schema.Profile, pictures: bool = False) -> Scene:
     Args:
         pictures: also what only people look at: textures, lights, the goal's twin, a watching camera.
             Physics is the same with and without.
+
+    Raises:
+        MissingError: the hand's model is not there.
+        ProfileError: the hand's parts or the object's file are not as the profile says.
     """
     spec, named = _hand_spec(profile), anatomy(profile.hand)
     add_object(spec, profile.object)
@@ -78,7 +83,7 @@ def build_scene(profile: schema.Profile, pictures: bool = False) -> Scene:
 
         add_target(spec, profile.object)
         add_look(spec, profile.cameras)
-    model = spec.compile()
+    model = _compile(spec, profile.object)
     free = model.joint(names.OBJECT_JOINT)
     bodies = _subtree(model, model.body(names.OBJECT).id)
     seen = names.seen if observation.on else str
@@ -101,6 +106,16 @@ def build_hand_scene(profile: schema.Profile) -> HandScene:
     """Builds the hand of a profile alone, stepped as the profile says, with nothing to hold."""
     spec = _hand_spec(profile)
     return HandScene(**_hand_parts(spec, spec.compile(), anatomy(profile.hand)))
+
+
+def _compile(spec: mujoco.MjSpec, item: schema.Object) -> mujoco.MjModel:
+    try:
+        return spec.compile()
+    except ValueError as error:
+        # The hand has been compiled before: what is wrong came with the file.
+        if item.kind != "mjcf":
+            raise
+        raise ProfileError(f"object.model: {item.model}: {' '.join(str(error).split())}") from error
 
 
 def _hand_spec(profile: schema.Profile) -> mujoco.MjSpec:

@@ -54,7 +54,8 @@ def add_occlusion(spec: mujoco.MjSpec, hand: schema.Hand, distance_m: float) -> 
         # A finger's last two links are what reaches another finger's nail.
         links = [link for other, tip in tips.items() if other != finger for link in (tip, tip.parent)]
         # Fingers may share a link: each of its geoms once.
-        neighbours = {geom.name: geom for geom in _colliding([*links, spec.body(names.OBJECT)], numbers)}
+        near = [*(geom for link in links for geom in link.geoms), *spec.body(names.OBJECT).find_all("geom")]
+        neighbours = {geom.name: geom for geom in _colliding(near, numbers)}
         for geom in neighbours.values():
             spec.add_pair(
                 name=f"{box}:{geom.name}",
@@ -70,9 +71,9 @@ def add_occlusion(spec: mujoco.MjSpec, hand: schema.Hand, distance_m: float) -> 
         sensor.intprm[:3] = (_FOUND_AND_DISTANCE, _NEAREST, 1)
 
 
-def _colliding(bodies: list[mujoco.MjsBody], numbers: Iterator[int]) -> list[mujoco.MjsGeom]:
-    """Geoms of bodies that take part in contacts; those without a name get one, since pairs go by name."""
-    found = [geom for body in bodies for geom in body.geoms if geom.contype or geom.conaffinity]
+def _colliding(geoms: list[mujoco.MjsGeom], numbers: Iterator[int]) -> list[mujoco.MjsGeom]:
+    """Those that take part in contacts; those without a name get one, since pairs go by name."""
+    found = [geom for geom in geoms if geom.contype or geom.conaffinity]
     for geom in found:
         geom.name = geom.name or f"neighbour:{next(numbers)}"
     return found

@@ -15,7 +15,7 @@ BLOCK = PROFILE.object
 # Letters that look like themselves in one way alone, unlike O, N and I.
 ASYMMETRIC = msgspec.structs.replace(BLOCK, letters="FGJLPR")
 
-# For each face a camera outside it: where it stands, and which way is up in its picture.
+# For each face, where it lies, and which way is up in its picture.
 LOOKS = {
     "+x": ((1, 0, 0), (0, 0, 1)),
     "-x": ((-1, 0, 0), (0, 0, 1)),
@@ -60,24 +60,15 @@ def face_pictures():
     spec.visual.headlight.diffuse = [0, 0, 0]
     spec.visual.headlight.specular = [0, 0, 0]
     spec.visual.map.znear = 0.01
-    for face, (outward, up) in LOOKS.items():
-        right = np.cross(up, outward)
-        pose = np.stack([right, up, outward], axis=1).astype(float)
-        quaternion = np.empty(4)
-        mujoco.mju_mat2Quat(quaternion, pose.ravel())
-        spec.worldbody.add_camera(
-            name=face,
-            pos=np.add(BLOCK.spawn_m, np.multiply(outward, 0.2)),
-            quat=quaternion,
-            proj=mujoco.mjtProjection.mjPROJ_ORTHOGRAPHIC,
-            fovy=BLOCK.size_m,
-        )
+    above = np.add(BLOCK.spawn_m, (0, 0, 0.2))
+    spec.worldbody.add_camera(name="above", pos=above, proj=mujoco.mjtProjection.mjPROJ_ORTHOGRAPHIC, fovy=BLOCK.size_m)
     model = spec.compile()
-    data = mujoco.MjData(model)
-    mujoco.mj_forward(model, data)
-    pictures = {}
-    for face in LOOKS:
-        with Painter(model, SIDE_PX, SIDE_PX, face) as painter:
+    data, pictures = mujoco.MjData(model), {}
+    with Painter(model, SIDE_PX, SIDE_PX, "above") as painter:
+        for face, (outward, up) in LOOKS.items():
+            turned = np.stack([np.cross(up, outward), up, outward])
+            mujoco.mju_mat2Quat(data.qpos[3:7], turned.astype(float).ravel())
+            mujoco.mj_forward(model, data)
             pictures[face] = painter.paint(data)
     return pictures
 

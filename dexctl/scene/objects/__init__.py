@@ -37,7 +37,7 @@ def add_object(spec: mujoco.MjSpec, obj: schema.Object) -> None:
         add_prism_look(spec, obj)
     body = _add_body(spec, obj, names.OBJECT, obj.spawn_m)
     body.add_joint(name=names.OBJECT_JOINT, type=mujoco.mjtJoint.mjJNT_FREE, damping=obj.joint_damping)
-    for geom in body.geoms:
+    for geom in body.find_all("geom"):
         geom.friction = obj.friction
 
 
@@ -58,7 +58,7 @@ def add_target(spec: mujoco.MjSpec, obj: schema.Object) -> None:
     body.explicitinertial = False
     if obj.kind != "mjcf":
         faces.add_matte(spec, TARGET_MATERIAL, _TARGET_OPACITY)
-    for geom in body.geoms:
+    for geom in body.find_all("geom"):
         geom.contype = geom.conaffinity = 0
         geom.mass = 0.0
         if obj.kind == "mjcf":
