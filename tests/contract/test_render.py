@@ -2,47 +2,14 @@
 
 import json
 
-import msgspec
 import numpy as np
 import pytest
 
-from dexctl.profile.load import load
-from dexctl.scene.build import build_scene
 from dexctl.store.images import Images
-from dexctl.store.states import States, StatesMetadata, StatesWriter
+from dexctl.store.states import States
 
 GATHER = "dexctl simulate --policy zero -p block-paper --set task.start_random_steps=0"
 FEW = "--set render.detail_px=6.0 --size 16 --workers 1"
-
-
-@pytest.fixture
-def states(tmp_path):
-    """Twelve states of a resting hand, and a block above it that turns."""
-    loaded = load("block", [], {})
-    scene = build_scene(loaded.profile)
-    at, count = scene.object_qpos, 12
-    qpos = np.repeat(scene.model.qpos0[None], count, axis=0)
-    half = np.linspace(0, 3, count)
-    qpos[:, at : at + 3] = loaded.profile.object.spawn_m
-    qpos[:, at + 3 : at + 7] = np.stack((np.cos(half), np.sin(half), 0 * half, 0 * half), axis=1)
-    qpos = qpos.astype(np.float32)
-    metadata = StatesMetadata(
-        profile=msgspec.to_builtins(loaded.profile),
-        profile_digest=loaded.digest,
-        policy="zero",
-        seed=0,
-        positions=qpos.shape[1],
-    )
-    with StatesWriter(tmp_path / "states.zarr", metadata) as writer:
-        writer.append(
-            {
-                "qpos": qpos,
-                "object_position_m": qpos[:, at : at + 3],
-                "object_quaternion_wxyz": qpos[:, at + 3 : at + 7],
-                "episode": np.zeros(count, np.int64),
-            }
-        )
-    return tmp_path / "states.zarr"
 
 
 def events(result):

@@ -45,9 +45,8 @@ def test_states_and_pictures_pass_three_endpoints_and_all_end(pipe, tmp_path):
     assert not list(tmp_path.glob("*.zarr"))
 
 
-@pytest.mark.parametrize(
-    "killed", [1, pytest.param(0, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [0, 1, 2])
 def test_killing_one_ends_the_others_with_what_came_kept(killed, pipe, tmp_path):
     programs = pipe(100_000, "-o states.zarr", "-o images.zarr")
     programs[2].wait("iteration")

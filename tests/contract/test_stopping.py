@@ -11,12 +11,6 @@ GATHER = "simulate --policy zero -p block-paper --set task.start_random_steps=0 
 DRAW = "render states.zarr -o images.zarr --set render.detail_px=6.0 --size 16 --workers 1"
 
 
-@pytest.fixture
-def states(shell, tmp_path):
-    assert shell(f"dexctl {GATHER} --states 8 --quiet").returncode == 0
-    return tmp_path / "states.zarr"
-
-
 def ends_with(program, number, after):
     program.wait(after)
     program.ask(number)
@@ -27,15 +21,17 @@ def ends_with(program, number, after):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
-def test_gathering_keeps_the_states_it_has_and_goes_on(start, states, shell, number):
-    ends_with(start(f"{GATHER} --states 1000000"), number, "start")
+def test_gathering_keeps_the_states_it_has_and_goes_on(start, shell, tmp_path, number):
+    ends_with(start(f"{GATHER} --states 1000000"), number, "rows")
+    states = tmp_path / "states.zarr"
     kept = len(States(states))
-    assert kept >= 8
+    assert kept >= 1
     assert shell(f"dexctl {GATHER} --states {kept + 2}").returncode == 0
     assert len(States(states)) == kept + 2
 
 
-def test_rendering_keeps_the_pictures_it_has_and_goes_on(start, states, shell, tmp_path):
+@pytest.mark.usefixtures("states")
+def test_rendering_keeps_the_pictures_it_has_and_goes_on(start, shell, tmp_path):
     ends_with(start(f"{DRAW} --count 1000000"), signal.SIGTERM, "ready")
     kept = len(Images(tmp_path / "images.zarr")) if (tmp_path / "images.zarr").exists() else 0
     assert shell(f"dexctl {DRAW} --count {kept + 2}").returncode == 0

@@ -47,9 +47,6 @@ def test_a_run_learns_measures_is_evaluated_and_keeps_its_profile(dexctl, write_
     write_images(tmp_path / "a.zarr", 60)
     write_images(tmp_path / "b.zarr", 20, renderer="filament", seed=1)
     command = ("train-vision", "a.zarr", "-o", "run", "--held-out", "b.zarr", "--threads", "1")
-    code, events, stderr = dexctl(*command, "--set", "run.keep_checkpoints=2", "--minutes", "0")
-    assert code == 0, stderr
-    assert [event["event"] for event in events] == ["start", "ready", "end"]
     code, events, stderr = dexctl(*command)
     assert code == 0, stderr
     measured = [event for event in events if event["event"] == "measurement"]
@@ -58,8 +55,6 @@ def test_a_run_learns_measures_is_evaluated_and_keeps_its_profile(dexctl, write_
     assert (tmp_path / "run" / "vision.png").read_bytes().startswith(b"\x89PNG")
     saved = checkpoint.read(tmp_path / "run")
     assert (saved.header.progress.version, saved.header.progress.steps) == (12, 96)
-    code, events, stderr = dexctl(*command, "--set", "vision.training.batches=5")
-    assert code == 78, stderr
     evaluate = ("evaluate", "--vision", "run", "--images", "a.zarr", "--images", "b.zarr")
     code, [document], stderr = dexctl(*evaluate, "--worst", "worst.png", "--json")
     assert code == 0, stderr
@@ -70,9 +65,9 @@ def test_a_run_learns_measures_is_evaluated_and_keeps_its_profile(dexctl, write_
 
 
 def test_pictures_that_come_are_learned_from_once_until_they_end_and_a_run_goes_on(dexctl, write_images, tmp_path):
-    write_images(tmp_path / "a.zarr", 50)
-    stream = as_lines([*announced("a.zarr", 20, 50), {"event": "end", "status": "done", "code": 0}])
-    for resumed, states in ((False, 48), (True, 96)):
+    write_images(tmp_path / "a.zarr", 18)
+    stream = as_lines([*announced("a.zarr", 10, 18), {"event": "end", "status": "done", "code": 0}])
+    for resumed, states in ((False, 16), (True, 32)):
         code, events, stderr = dexctl("train-vision", "-", "-o", "run", stdin=stream)
         assert code == 0, stderr
         assert next(event for event in events if event["event"] == "ready")["resumed"] is resumed
