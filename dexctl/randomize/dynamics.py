@@ -6,6 +6,8 @@ played, so that the object settles under the physics of its episode.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import mujoco
 import numpy as np
 import torch
@@ -31,8 +33,17 @@ _SHARED_SHAPES = {
 class Dynamics:
     """The physics of each simulation of a batch, drawn anew when an episode begins."""
 
-    def __init__(self, settings: schema.RandomizePhysics, scene: Scene, physics: Physics) -> None:
+    def __init__(
+        self,
+        settings: schema.RandomizePhysics,
+        scene: Scene,
+        physics: Physics,
+        hold: Mapping[str, float] | None = None,
+    ) -> None:
         """Gives every field that is randomized a value for each simulation; none when switched off.
+
+        Args:
+            hold: angles that actuators are held at, rad, by name (``action.hold``): no limit is moved across one.
 
         Raises:
             ProfileError: the object is to differ in size, and touches with a shape that cannot.
@@ -46,6 +57,7 @@ class Dynamics:
         self._object_geoms = torch.as_tensor(scene.object_geoms)
         self._transmission = torch.as_tensor(_transmission(scene))
         self._limited = torch.as_tensor(scene.model.jnt_limited[scene.joint_ids].astype(bool))
+        self._held = _Held(hold or {}, scene.anatomy.actuators, self._transmission)
         mass = float(scene.model.body_mass[scene.object_bodies].sum())
         self._object_mass = torch.full((physics.num_simulations,), mass, dtype=torch.float64)
         self._nominal: dict[str, Tensor] = {}
@@ -161,10 +173,32 @@ class Dynamics:
         nominal = self._nominal["jnt_range"][self._joints]
         noise = noise.view(len(ids), len(self._limited), 2) * self._limited[:, None]
         ranges = moved_limits(nominal, noise, self._settings.joint_width_kept)
+        _reach(ranges, self._held.joints, self._held.joint_angles)
         self._write("jnt_range", ids, self._joints, ranges)
         control = self._nominal["actuator_ctrlrange"]
         follow = torch.einsum("aj,nje->nae", self._transmission, ranges - nominal)
-        self._live["actuator_ctrlrange"][ids] = moved_limits(control, follow, self._settings.joint_width_kept)
+        targets = moved_limits(control, follow, self._settings.joint_width_kept)
+        _reach(targets, self._held.actuators, self._held.angles)
+        self._live["actuator_ctrlrange"][ids] = targets
+
+
+class _Held:
+    """Actuators that are held, and of these the joints that move with one alone, with their angles, rad."""
+
+    def __init__(self, hold: Mapping[str, float], actuators: Sequence[str], transmission: Tensor) -> None:
+        """Args: transmission: (A, J), how far each actuator's length moves with each joint."""
+        self.actuators = torch.tensor([actuators.index(name) for name in hold], dtype=torch.int64)
+        self.angles = torch.tensor(list(hold.values()), dtype=torch.float64)
+        moves = transmission[self.actuators] != 0
+        single = moves.sum(dim=1) == 1
+        self.joints = moves[single].to(torch.int64).argmax(dim=1)
+        self.joint_angles = self.angles[single]
+
+
+def _reach(ranges: Tensor, columns: Tensor, angles: Tensor) -> None:
+    """Widens ``columns`` (k,) of ranges (n, J, 2) to reach to angles (k,) rad."""
+    low, high = ranges[:, columns].unbind(-1)
+    ranges[:, columns] = torch.stack((torch.minimum(low, angles), torch.maximum(high, angles)), dim=-1)
 
 
 def _refuse_shared_shapes(scene: Scene) -> None:

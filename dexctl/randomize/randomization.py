@@ -35,7 +35,7 @@ class Randomization:
         settings, unmodeled = profile.randomize, profile.randomize.unmodeled
         period_s = profile.physics.timestep_s * profile.physics.substeps
         n, num_actuators, num_markers = num_simulations, scene.model.nu, len(scene.fingertip_sites)
-        self.dynamics = Dynamics(settings.physics, scene, physics)
+        self.dynamics = Dynamics(settings.physics, scene, physics, profile.action.hold)
         self.noise: Noise | None = None
         self.delay: Delay | None = None
         self.backlash: Backlash | None = None

@@ -85,3 +85,16 @@ def test_actions_beyond_one_are_cut_and_joints_beyond_their_range_are_called_bac
     assert torch.equal(targets(far, length), targets(torch.ones_like(far), length))
     outside = (RANGES[:, 1] + 0.2)[None]
     assert torch.equal(targets(torch.zeros_like(far), outside)[0], RANGES[:, 1])
+
+
+def test_a_held_motor_is_sent_to_its_angle_whatever_is_asked_and_no_other_is():
+    action, length = (2 * torch.rand(2, 6, 3, generator=torch.Generator().manual_seed(2)).double() - 1).unbind()
+    free, held = (
+        RelativeTargets(RANGES, msgspec.structs.replace(ACTION, hold=hold), ("a", "b", "c"))
+        for hold in ({}, {"b": 0.4})
+    )
+    assert torch.equal(held(action, length)[:, 1], torch.full((6,), 0.4, dtype=torch.float64))
+    torch.testing.assert_close(held.change(action, length)[:, 1], 0.4 - length[:, 1])
+    others = [0, 2]
+    assert torch.equal(held(action, length)[:, others], free(action, length)[:, others])
+    assert torch.equal(held.change(action, length)[:, others], free.change(action, length)[:, others])

@@ -220,3 +220,25 @@ def test_episodes_of_other_keys_start_and_aim_elsewhere(make_plain):
     keys = env.key.clone()
     env.begin(torch.arange(6), randomness.derive(keys, 1))
     assert not bool((env.key == keys).any())
+
+
+@pytest.mark.parametrize("gains", ["2018", "gym"])
+def test_a_locked_wrist_stays_near_its_angle_in_play_whatever_its_limits_are_moved_to(make, actions, gains):
+    settings = [*SHORT, f'hand.gains="{gains}"']
+    locked, free = (make(name, 24, settings) for name in ("table3/locked-wrist", "ablation/all"))
+    wrist = locked.physics.scene.anatomy.joints.index("WRJ0")
+    motor = locked.physics.scene.anatomy.actuators.index("A_WRJ0")
+    angles = []
+    for step in range(25):
+        for env in (locked, free):
+            env.step(actions(env, step))
+        assert not bool(locked.physics.ctrl[:, motor].any())
+        angles.append(torch.stack([env.physics.qpos[:, wrist] for env in (locked, free)]))
+    held, moving = torch.stack(angles).unbind(1)
+    # What the hand weighs bends it; robogym locks the wrist by the same motor.
+    assert float(held.abs().max()) < 0.15
+    assert float(held[5:].std(dim=0).max()) < 0.03 < float(moving[5:].std(dim=0).mean())
+    assert float(moving.abs().mean()) > 2 * float(held.abs().mean())
+    # Some episodes of the free hand cannot even be told to go there.
+    zero = free.randomization.dynamics.control_range[:, motor]
+    assert gains == "gym" or bool(((zero[:, 0] > 0) | (zero[:, 1] < 0)).any())

@@ -60,6 +60,36 @@ def test_face_up_goals_show_each_face_as_often_with_any_yaw():
         assert stats.kstest(yaw, "uniform", (-math.pi, 2 * math.pi)).pvalue > LEVEL
 
 
+def test_goals_of_the_prism_show_each_of_its_ten_faces_as_often_with_any_yaw():
+    q = sample_orientation("face-up", keys(SAMPLES), "prism")
+    angles = torch.arange(8, dtype=torch.float64) * (math.pi / 4)
+    sides = torch.stack((angles.cos(), angles.sin(), torch.zeros_like(angles)), dim=1)
+    normals = torch.cat((sides, UP[None], -UP[None]))
+    heights = rotation.rotate(q[:, None], normals.expand(SAMPLES, 10, 3))[..., 2]
+    faces = heights.argmax(dim=1)
+    torch.testing.assert_close(heights.amax(dim=1), torch.ones(SAMPLES, dtype=torch.float64))
+    assert stats.chisquare(torch.bincount(faces, minlength=10).numpy()).pvalue > LEVEL
+    for face in range(10):
+        # An end's neighbour is a side, a side's the end.
+        beside = normals[8 if face < 8 else 0].expand(int((faces == face).sum()), 3)
+        ahead = rotation.rotate(q[faces == face], beside).numpy()
+        yaw = np.arctan2(ahead[:, 1], ahead[:, 0])
+        assert stats.kstest(yaw, "uniform", (-math.pi, 2 * math.pi)).pvalue > LEVEL
+
+
+def test_an_environment_of_the_prism_aims_at_its_faces(make):
+    env = make("prism", 64, ["task.start_random_steps=3"])
+    assert env.profile.task.goal == "face-up"
+    angles = torch.arange(8, dtype=torch.float64) * (math.pi / 4)
+    sides = torch.stack((angles.cos(), angles.sin(), torch.zeros_like(angles)), dim=1)
+    heights = rotation.rotate(env.goal[:, None], sides.expand(64, 8, 3))[..., 2].amax(dim=1)
+    ends = rotation.rotate(env.goal, UP.expand(64, 3))[:, 2].abs()
+    torch.testing.assert_close(torch.maximum(heights, ends), torch.ones(64, dtype=torch.float64))
+    # A cube's goals never have up the sides that lie between its own.
+    slanted = rotation.rotate(env.goal[:, None], sides[1::2].expand(64, 4, 3))[..., 2].amax(dim=1)
+    assert int((slanted > 0.999).sum()) >= 10
+
+
 def test_any_rotation_is_as_likely_as_another():
     angle = rotation.angle(sample_orientation("so3", keys(SAMPLES))).numpy()
     assert stats.kstest(angle, lambda x: (x - np.sin(x)) / math.pi).pvalue > LEVEL

@@ -69,7 +69,8 @@ class Action(Table, frozen=True, kw_only=True):
         bins: equal steps over [-1, 1] of each coordinate; the number of one fits a byte of a segment.
         average: weight of the past in the moving average, per 80 ms control step.
         range_fraction: target change of a full action, as a fraction of half the control range.
-        hold: actuators that are told to go to an angle, rad, whatever the policy says.
+        hold: actuators that are told to go to an angle, rad, whatever the policy says; no randomized limit is moved
+            across it.
     """
 
     bins: Annotated[int, Meta(ge=2, le=256)]
