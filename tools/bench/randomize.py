@@ -1,9 +1,9 @@
 """What randomization costs: environment steps a second with all of it on, over all of it off.
 
-The paper's profile on one thread, with actions at random, observations taken, and every ended
-episode begun anew from a bank of starts. ``all_over_none`` is a ratio of wall times,
-``all_over_none_cpu`` of processor times, which other work on the machine disturbs less; the two
-take turns at every step.
+On one thread, with actions at random, observations taken, and every ended episode begun anew from a
+bank of starts. ``all_over_none`` is the profile that Figure 8 trains at two-core size, ``paper_all_over_none``
+the paper's, with the weaker hand of 2018; ``..._cpu`` are ratios of processor times, which other work
+on the machine disturbs less. All four take turns at every step.
 ``reset_over_step`` is what new physics for 64 of 512 simulations costs, beside a step of all 512,
 when each simulation begins an episode every 100 steps.
 """
@@ -24,6 +24,7 @@ from dexctl.scene.build import build_scene
 
 ENVIRONMENTS, STEPS = 256, 20
 SIMULATIONS, RESETS, EPISODE_STEPS = 512, 64, 100
+PROFILES = {"": "ablation/all", "paper_": "block-paper"}
 SETTINGS = (
     "physics.threads=1",
     "task.start_bank=256",
@@ -36,8 +37,8 @@ OFF = tuple(f"randomize.{group}.on=false" for group in ("physics", "observation"
 class Player:
     """An environment whose hands act at random, episode after episode."""
 
-    def __init__(self, settings: tuple[str, ...], count: int = ENVIRONMENTS) -> None:
-        profile = load("block-paper", (*SETTINGS, *settings), {}).profile
+    def __init__(self, name: str, settings: tuple[str, ...] = (), count: int = ENVIRONMENTS) -> None:
+        profile = load(name, (*SETTINGS, *settings), {}).profile
         physics = CpuPhysics(build_scene(profile), count + profile.task.start_refresh, profile.physics)
         self.environment = Environment(profile, physics.scene, physics, count)
         self.environment.use_bank(randomness.key(0))
@@ -103,12 +104,18 @@ def resets(player: Player) -> Callable[[], dict[str, float]]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    players = {
+        f"{prefix}{kind}": Player(name, settings)
+        for prefix, name in PROFILES.items()
+        for kind, settings in (("all", ()), ("none", OFF))
+    }
+    ratios = {
+        f"{prefix}all_over_none{suffix}": (f"{prefix}all_steps_per{suffix}_s", f"{prefix}none_steps_per{suffix}_s")
+        for prefix in PROFILES
+        for suffix in ("", "_cpu")
+    }
     bench(
         "randomize",
-        [rates({"all": Player(()), "none": Player(OFF)}), resets(Player((), SIMULATIONS))],
-        {
-            "all_over_none": ("all_steps_per_s", "none_steps_per_s"),
-            "all_over_none_cpu": ("all_steps_per_cpu_s", "none_steps_per_cpu_s"),
-            "reset_over_step": ("reset_s_a_step", "step_s"),
-        },
+        [rates(players), resets(Player("block-paper", count=SIMULATIONS))],
+        {**ratios, "reset_over_step": ("reset_s_a_step", "step_s")},
     )
