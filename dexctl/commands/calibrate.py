@@ -11,6 +11,7 @@ from dexctl.commands.options import DryRun, Json, Quiet, Settings, complete_prof
 
 
 def calibrate(
+    context: typer.Context,
     recording: Annotated[
         Path | None, typer.Argument(metavar="RECORDING", help="Of '--record', or any of 'dexctl deploy'.")
     ] = None,
@@ -76,17 +77,21 @@ def calibrate(
     Beside the profile it writes a report, .html and .json. A hand profile is a part, to be inherited:
     inherits = ["block", "mine.toml"]. The exit code is 1 when a finger did not converge or moved too little.
     """
+    from dexctl.commands.calibrate_modes import MODES, mode_of
     from dexctl.console.beforehand import check_datasets
     from dexctl.console.output import Output
     from dexctl.errors import UsageError
 
+    wrong = MODES.misplaced(context, mode_of(context.params))
+    if wrong:
+        raise UsageError(*wrong)
     if output is None:
         raise UsageError("--output is missing", "Give -o FILE: the hand's profile, or with --record the recording.")
     if record:
         from dexctl.console.calibrate_recording import RecordOrder, record_motions
 
-        if robot is None or recording is not None:
-            raise UsageError("--record wants a robot, and no recording", "Give --robot tcp://HOST:PORT -o FILE.zarr.")
+        if robot is None:
+            raise UsageError("--record wants a robot", "Give --robot tcp://HOST:PORT -o FILE.zarr.")
         order = RecordOrder(
             address=robot,
             profile=profile or "robot/same",
@@ -101,8 +106,6 @@ def calibrate(
         return
     if recording is None:
         raise UsageError("there is nothing to fit to", "Give a recording, or make one with --record.")
-    if robot is not None or arm:
-        raise UsageError("--robot and --arm make no sense without --record", "Leave them away.")
     check_datasets((recording,))
     from dexctl.console.calibrate_session import CalibrateOrder, run_calibrate
 

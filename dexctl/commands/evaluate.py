@@ -21,6 +21,7 @@ from dexctl.commands.options import (
 
 
 def evaluate(
+    context: typer.Context,
     recorded: Annotated[
         list[Path] | None, typer.Argument(metavar="RECORDING", help="With --calibration: motion to be repeated.")
     ] = None,
@@ -93,6 +94,10 @@ def evaluate(
         list[str] | None,
         typer.Option(metavar="HAND", help="A hand of 'dexctl calibrate', or 'shadow', to score; repeatable."),
     ] = None,
+    at_least: Annotated[
+        float | None,
+        typer.Option(min=0.0, metavar="GOALS", help="End with 1 when the first policy's mean is below; for scripts."),
+    ] = None,
     physics: Backend = None,
     settings: Settings = None,
     dry_run: DryRun = False,
@@ -105,6 +110,7 @@ def evaluate(
     measures a pose estimator instead: angles of the relative rotations, and distances. With '--json' the
     answer is one document.
     """
+    from dexctl.commands.modes import typed
     from dexctl.console.evaluation.modes import answer
     from dexctl.console.evaluation.question import Question
     from dexctl.console.output import Output
@@ -129,5 +135,8 @@ def evaluate(
         vision=vision,
         images=tuple(images or ()),
         worst=worst,
+        at_least=at_least,
     )
-    answer(question, Output(json, quiet), dry_run)
+    fields = {"settings": "set", "physics": "set"}
+    spelled = {fields.get(name, name): flag for name, flag in typed(context).items()}
+    answer(question, spelled, Output(json, quiet), dry_run)

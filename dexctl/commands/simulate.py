@@ -110,17 +110,17 @@ def simulate(
     One hand plays one episode after the other, as in an evaluation. '--view' opens a window,
     '--view web' serves a browser over one port, so that it works through ssh -L.
     """
-    from dexctl.commands.simulate_modes import misplaced, mode_of
+    from dexctl.commands.simulate_modes import MODES, mode_of
     from dexctl.console.beforehand import FIGURES, check_output, check_policies, check_randomized
     from dexctl.console.output import Output
     from dexctl.errors import UsageError
     from dexctl.policy.naming import BASELINES
     from dexctl.profile.load import adjust, load
 
-    wrong = misplaced(context)
+    mode = mode_of(context.params)
+    wrong = MODES.misplaced(context, mode)
     if wrong:
         raise UsageError(*wrong)
-    mode = mode_of(context.params)
     for path, suffixes in ((video, (".mp4",)), (png, (".png",)), (plot, FIGURES), (output_path, ())):
         if path is not None:
             check_output(path, *suffixes)

@@ -83,14 +83,15 @@ def train_vision(
     connecting.check()
     if not any(one == "-" or is_endpoint(one) for one in images):
         check_datasets(map(Path, images))
+    check_datasets(held_out or ())
     from dexctl.console.vision_sources import Wanted, open_source
 
-    source = open_source(Wanted(tuple(images), profile, tuple(settings or ()), connecting))
+    source = open_source(Wanted(tuple(images), profile, tuple(settings or ()), tuple(held_out or ()), connecting))
     with contextlib.closing(source):
         if dry_run:
             from dexctl.console.run_folder import check_run_folder
 
-            check_run_folder(run, source.loaded)
+            check_run_folder(run, source.loaded, fresh)
             return
         from dexctl.console.run_folder import RunFolder
 
@@ -99,7 +100,7 @@ def train_vision(
 
             plan = VisionPlan(
                 portions=source.portions,
-                held_out=tuple(held_out or ()),
+                held_out=source.held_out,
                 seconds=None if minutes is None else 60.0 * minutes,
                 threads=threads,
             )

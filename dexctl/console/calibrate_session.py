@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,11 +25,13 @@ from dexctl.calibrate.soundness import faults, told
 from dexctl.calibrate.touching import touching
 from dexctl.calibrate.windows import Windows, cut
 from dexctl.console import messages
+from dexctl.console.beforehand import check_output
 from dexctl.console.json_text import to_json
 from dexctl.console.output import Output, Table
 from dexctl.console.progress import Progress
+from dexctl.console.saved_fit import SavedFit
 from dexctl.console.signals import Signals
-from dexctl.errors import CreateError, DataError, NotReached, ProfileError, UsageError
+from dexctl.errors import DataError, NotReached, ProfileError, UsageError
 from dexctl.profile import schema
 from dexctl.profile.load import load_with_hand
 from dexctl.store.whole_file import write_whole
@@ -79,7 +80,7 @@ def run_calibrate(order: CalibrateOrder, output: Output, dry_run: bool) -> None:
         Stopped: a signal; the same command goes on from there.
     """
     profile = hand_profile(order.hand, order.profile, order.settings)
-    _check_output(order.output)
+    check_output(order.output, ".toml")
     kinds = _kinds(order.groups)
     if order.sensors:
         _run_sensors(order, profile, output, dry_run)
@@ -89,7 +90,7 @@ def run_calibrate(order: CalibrateOrder, output: Output, dry_run: bool) -> None:
         messages.warning(fault)
     if dry_run:
         return
-    saved = _Saved(order, data, kinds)
+    saved = _saved(order, data, kinds)
     with Signals() as signals, Progress("calibrate", quiet=output.quiet) as progress:
 
         def tell(told: Told) -> bool:
@@ -192,64 +193,15 @@ def _kinds(groups: Sequence[str]) -> tuple[str, ...]:
     return tuple(kind for name in groups or GROUPS for kind in GROUPS[name])
 
 
-def _check_output(path: Path) -> None:
-    if path.suffix != ".toml":
-        raise UsageError(f"{path}: not a .toml file", "End the name in .toml.")
-    if not path.parent.is_dir():
-        raise CreateError(f"{path}: there is no folder {path.parent}", "Make it, or give another.")
-
-
-class _Saved:
-    """Where a fit is, beside its output, so that the same command goes on from there.
-
-    Attributes:
-        vectors: by finger; done: of those, the fingers that came to their end, and whether they converged.
-    """
-
-    def __init__(self, order: CalibrateOrder, data: _Data, kinds: Sequence[str]) -> None:
-        self.path = order.output.with_suffix(".part.json")
-        self.vectors: dict[str, np.ndarray] = {}
-        self.done: dict[str, bool] = {}
-        self._began_s, self._before_s = time.monotonic(), 0.0
-        about = (
-            data.recorded.digest,
-            msgspec.json.encode([data.profile.hand, data.profile.physics, data.settings]).hex(),
-            [order.method, order.seed, list(kinds)],
-        )
-        self._key = hashlib.blake2b(json.dumps(about).encode(), digest_size=16).hexdigest()
-        if not order.fresh:
-            self._read()
-
-    @property
-    def seconds(self) -> float:
-        """Spent on this fit, earlier runs of the command among it."""
-        return self._before_s + time.monotonic() - self._began_s
-
-    def note(self, told: Told) -> None:
-        """Takes the newest vector of a finger."""
-        self.vectors[told.finger] = told.vector
-        self._write()
-
-    def finish(self, finger: str, vector: np.ndarray, converged: bool) -> None:
-        """A finger is fitted to its end."""
-        self.vectors[finger], self.done[finger] = vector, converged
-        self._write()
-
-    def _read(self) -> None:
-        try:
-            found = json.loads(self.path.read_text(encoding="utf-8"))
-            if found["key"] == self._key:
-                self.vectors = {name: np.array(vector) for name, vector in found["vectors"].items()}
-                self.done = {name: bool(converged) for name, converged in found["done"].items()}
-                self._before_s = float(found["seconds"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            # It is not there, or not ours: the fit begins anew.
-            return
-
-    def _write(self) -> None:
-        vectors = {name: vector.tolist() for name, vector in self.vectors.items()}
-        content = {"key": self._key, "vectors": vectors, "done": self.done, "seconds": self.seconds}
-        write_whole(self.path, json.dumps(content).encode())
+def _saved(order: CalibrateOrder, data: _Data, kinds: Sequence[str]) -> SavedFit:
+    """Where the same fit was, if it was interrupted."""
+    about = (
+        data.recorded.digest,
+        msgspec.json.encode([data.profile.hand, data.profile.physics, data.settings]).hex(),
+        [order.method, order.seed, list(kinds)],
+    )
+    key = hashlib.blake2b(json.dumps(about).encode(), digest_size=16).hexdigest()
+    return SavedFit(order.output.with_suffix(".part.json"), key, order.fresh)
 
 
 def _write(order: CalibrateOrder, data: _Data, fits: Sequence[FingerFit], fit_s: float) -> dict[str, Any]:

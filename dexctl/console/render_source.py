@@ -13,15 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
-import msgspec
 import numpy as np
 
 from dexctl.console.announced import Announced, announced_rows
 from dexctl.console.row_stream import Connecting, ReceivedRows, is_endpoint
 from dexctl.errors import DataError, UsageError
-from dexctl.profile import schema
 from dexctl.profile.load import Loaded, load, resolved
-from dexctl.store.rows import Column
+from dexctl.store.rows import Column, profile_of
 from dexctl.store.states import COLUMNS, States, StatesMetadata
 
 STDIN = "-"
@@ -173,11 +171,7 @@ def open_states(where: str, profile: str | None, settings: tuple[str, ...], conn
 def _loaded(metadata: StatesMetadata, where: str, profile: str | None, settings: tuple[str, ...]) -> Loaded:
     if profile is not None:
         return load(profile, settings)
-    try:
-        own = msgspec.convert(metadata.profile, schema.Profile)
-    except msgspec.ValidationError as error:
-        raise DataError(f"{where}: its profile does not fit this program: {error}", "Give --profile.") from error
-    return resolved(own, settings, where)
+    return resolved(profile_of(metadata.profile, where), settings, where)
 
 
 def _lines(descriptor: int, closed: threading.Event) -> Iterator[bytes]:

@@ -6,14 +6,12 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from dexctl.console.events import Events
 from dexctl.console.output import Output
 from dexctl.console.progress import Progress
 from dexctl.console.signals import Signals
-from dexctl.errors import DataError
 from dexctl.profile.schema import Profile
 from dexctl.reorient.rules import End
 from dexctl.rollout.play import Moment
@@ -22,6 +20,7 @@ from dexctl.scene.build import build_scene
 from dexctl.scene.overlay import Caption
 from dexctl.scene.stage import Stage
 from dexctl.store.recordings import Recording
+from dexctl.store.rows import profile_of
 
 _SHOWN = (
     *("trial", "step", "joint_angles_rad", "object_position_m", "object_orientation_wxyz"),
@@ -47,10 +46,7 @@ def run_replay(plan: ReplayPlan, output: Output, dry_run: bool) -> None:
         Stopped: a signal; what was filmed until then is kept.
     """
     recording = Recording(plan.recording)
-    try:
-        profile = msgspec.convert(recording.metadata.profile, Profile)
-    except msgspec.ValidationError as error:
-        raise DataError(f"{plan.recording}: its profile does not fit this program: {error}") from error
+    profile = profile_of(recording.metadata.profile, str(plan.recording), "Use the dexctl that recorded it.")
     if dry_run:
         return
     with (

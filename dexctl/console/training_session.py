@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,12 +16,13 @@ from dexctl.console.optimizer_parts import experience, local_workers, share_core
 from dexctl.console.optimizer_processes import company
 from dexctl.console.output import Output
 from dexctl.console.progress import Progress, shown_duration
+from dexctl.console.resuming import newest_whole
 from dexctl.console.run_folder import RunFolder
 from dexctl.console.signals import Signals
 from dexctl.console.tensorboard import Board
 from dexctl.console.training_plan import Place, Plan
 from dexctl.console.worker_table import table
-from dexctl.errors import DataError, DexctlError
+from dexctl.errors import DexctlError
 from dexctl.evaluate.curve import draw_curve
 from dexctl.policy import checkpoint
 from dexctl.ppo.learner import Learner
@@ -55,27 +55,12 @@ class Session:
         self._saved_version = self._learner.version
 
     def _restore(self) -> None:
-        damaged: list[Path] = []
-        for path in reversed(checkpoint.listed(self._folder.path)):
-            try:
-                saved = checkpoint.read(path)
-            except DataError as error:
-                self._warnings.append(str(error))
-                damaged.append(path)
-                continue
+        saved, self._warnings = newest_whole(self._folder.path)
+        if saved is not None:
             self._learner.restore(saved)
             self._seconds_before = saved.header.progress.seconds
-            for one in damaged:
-                # Out of the way of who asks for the newest, and still there.
-                one.rename(one.with_suffix(".damaged"))
-            return
-        if damaged:
-            raise DataError(
-                f"{damaged[0].parent}: every checkpoint is damaged: {self._warnings[0]}",
-                "--fresh starts over beside this run; --from begins with another's networks.",
-            )
         # Also a run that was killed before its first checkpoint begins again where it began.
-        if self._plan.start_from is not None:
+        elif self._plan.start_from is not None:
             self._learner.begin_from(checkpoint.read(self._plan.start_from))
 
     @property

@@ -6,7 +6,6 @@ import dataclasses
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import torch
 
@@ -16,11 +15,12 @@ from dexctl.console.events import Events
 from dexctl.console.notify import notify_ready
 from dexctl.console.output import Output
 from dexctl.console.progress import Progress, shown_duration
+from dexctl.console.resuming import newest_whole
 from dexctl.console.run_folder import RunFolder
 from dexctl.console.signals import Signals
-from dexctl.errors import DataError, DexctlError
+from dexctl.errors import DexctlError
 from dexctl.evaluate.pose_curve import draw_pose_curve, read_measurements
-from dexctl.evaluate.pose_errors import measure, open_images
+from dexctl.evaluate.pose_errors import measure
 from dexctl.policy import checkpoint
 from dexctl.profile.load import Loaded
 from dexctl.store.images import Images
@@ -42,13 +42,13 @@ class VisionPlan:
 
     Attributes:
         portions: makes what pictures come from, from a seed.
-        held_out: datasets that are measured and never learned from.
+        held_out: pictures that are measured and never learned from.
         seconds: when to stop, None for never.
         threads: of the arithmetic, None for one a core.
     """
 
     portions: Callable[[int], Iterator[Pictures]]
-    held_out: tuple[Path, ...]
+    held_out: Sequence[Images]
     seconds: float | None
     threads: int | None
 
@@ -60,7 +60,8 @@ class VisionSession:
         """Makes the learner, from the run's newest checkpoint where there is one.
 
         Raises:
-            DataError, ProtocolError: a held-out dataset or the checkpoint does not fit.
+            DataError: every checkpoint is damaged.
+            ProtocolError: the checkpoint does not fit.
         """
         assert loaded.profile.vision is not None
         if plan.threads is not None:
@@ -72,22 +73,16 @@ class VisionSession:
         self._warnings: list[str] = []
         self._restore()
         self._estimator = Estimator(loaded.profile, self._learner.network)
-        self._held_out: Sequence[Images] = [open_images(path, self._estimator) for path in plan.held_out]
         self._started = self._saved_at = self._told_at = time.monotonic()
         self._saved_batches = self._told_batches = self._learner.batches
         self._told_waiting = (0.0, 0.0)
         self._losses: list[Losses] = []
 
     def _restore(self) -> None:
-        for path in reversed(checkpoint.listed(self._folder.path)):
-            try:
-                saved = checkpoint.read(path)
-            except DataError as error:
-                self._warnings.append(str(error))
-                continue
+        saved, self._warnings = newest_whole(self._folder.path)
+        if saved is not None:
             self._learner.restore(saved)
             self._seconds_before = saved.header.progress.seconds
-            return
 
     @property
     def _elapsed_s(self) -> float:
@@ -187,7 +182,7 @@ class VisionSession:
 
     def _measure(self, events: Events, signals: Signals, progress: Progress) -> None:
         learner = self._learner
-        for images in self._held_out:
+        for images in self._plan.held_out:
             errors = measure(self._estimator, images, _MEASURED_ROWS, lambda: signals.stopped_by is not None)
             if signals.stopped_by is not None:
                 return

@@ -9,16 +9,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import msgspec
-
 from dexctl.console.announced import Announced, announced_rows
 from dexctl.console.row_stream import Connecting, ReceivedRows, is_endpoint
 from dexctl.errors import DataError, DexctlError, ProfileError, UsageError
-from dexctl.evaluate.pose_errors import check_pictures
+from dexctl.evaluate.pose_errors import check_pictures, open_images
 from dexctl.profile.load import Loaded, load, resolved
 from dexctl.profile.schema import Profile
 from dexctl.store.images import Images, ImagesMetadata, image_columns
-from dexctl.store.rows import Column
+from dexctl.store.rows import Column, profile_of
 from dexctl.vision.feed import CAMERA, READ, in_portions, shuffled
 from dexctl.vision.learner import Pictures
 from dexctl.vision.rendering.ahead import Ahead
@@ -33,6 +31,7 @@ class Wanted:
     images: tuple[str, ...]
     profile: str | None
     settings: tuple[str, ...]
+    held_out: tuple[Path, ...] = ()
     connecting: Connecting = dataclasses.field(default_factory=Connecting)
 
 
@@ -43,12 +42,12 @@ class Source:
     Attributes:
         loaded: the profile to learn with.
         portions: makes an iterator of pictures, from a seed.
-        live: whether each picture comes once.
+        held_out: pictures that are measured and never learned from.
     """
 
     loaded: Loaded
     portions: Callable[[int], Iterator[Pictures]]
-    live: bool
+    held_out: Sequence[Images]
     _senders: Sequence[ReceivedRows[ImagesMetadata]] = ()
 
     def enough(self) -> None:
@@ -82,7 +81,7 @@ def open_source(wanted: Wanted) -> Source:
         check_pictures(images.metadata, str(images.path), loaded.profile)
         if not len(images):
             raise DataError(f"{images.path}: no row is whole yet", "Render some pictures into it, or learn from '-'.")
-    return Source(loaded, lambda seed: shuffled(datasets, seed), live=False)
+    return Source(loaded, lambda seed: shuffled(datasets, seed), _held_out(wanted, loaded))
 
 
 def _announced(wanted: Wanted) -> Source:
@@ -95,7 +94,8 @@ def _announced(wanted: Wanted) -> Source:
     if first is None:
         raise DataError("stdin: no rows were announced", "Look at what the renderer says.")
     loaded = _loaded(wanted, Images(first.dataset).metadata, str(first.dataset))
-    return Source(loaded, lambda seed: _as_they_come(itertools.chain([first], rows), loaded.profile), live=True)
+    held_out = _held_out(wanted, loaded)
+    return Source(loaded, lambda seed: _as_they_come(itertools.chain([first], rows), loaded.profile), held_out)
 
 
 def _as_they_come(rows: Iterator[Announced], profile: Profile) -> Iterator[Pictures]:
@@ -124,8 +124,13 @@ def _sent(wanted: Wanted) -> Source:
         loaded = _loaded(wanted, senders[0].metadata, senders[0].endpoint)
         for sender in senders:
             check_pictures(sender.metadata, sender.endpoint, loaded.profile)
+        held_out = _held_out(wanted, loaded)
         opened.pop_all()
-    return Source(loaded, lambda seed: _merged([_pictures(one) for one in senders]), live=True, _senders=senders)
+    return Source(loaded, lambda seed: _merged([_pictures(one) for one in senders]), held_out, senders)
+
+
+def _held_out(wanted: Wanted, loaded: Loaded) -> list[Images]:
+    return [open_images(path, loaded.profile) for path in wanted.held_out]
 
 
 def _columns(about: ImagesMetadata) -> dict[str, Column]:
@@ -168,11 +173,7 @@ def _loaded(wanted: Wanted, about: ImagesMetadata, where: str) -> Loaded:
     if wanted.profile is not None:
         loaded = load(wanted.profile, wanted.settings)
     else:
-        try:
-            profile = msgspec.convert(about.profile, Profile)
-        except msgspec.ValidationError as error:
-            raise DataError(f"{where}: its profile does not fit this program: {error}", "Give --profile.") from error
-        loaded = resolved(profile, wanted.settings, where)
+        loaded = resolved(profile_of(about.profile, where), wanted.settings, where)
     if loaded.profile.vision is None:
         raise ProfileError(f"{loaded.name}: has no table [vision]", "Try --profile vision-small.")
     return loaded

@@ -53,15 +53,15 @@ class PoseErrors:
         }
 
 
-def open_images(path: Path, estimator: Estimator) -> Images:
-    """Opens a dataset and checks that the estimator can read its pictures.
+def open_images(path: Path, profile: Profile) -> Images:
+    """Opens a dataset and checks that its pictures are those that a profile's network is made for.
 
     Raises:
         MissingError, DataError: there is none, it is damaged, empty, or its pictures have another size.
         ProtocolError: they were taken by other cameras.
     """
     images = Images(path)
-    check_images(images, estimator.profile)
+    check_images(images, profile)
     if not len(images):
         raise DataError(f"{path}: no row is whole yet", "Render some pictures into it.")
     return images
@@ -95,9 +95,9 @@ def check_pictures(about: ImagesMetadata, where: str, profile: Profile) -> None:
             f"{where}: cameras {', '.join(about.cameras)}, the network has {', '.join(profile.cameras)}",
             _SAME_PROFILE,
         )
-    there, here = about.profile["cameras"], json.loads(msgspec.json.encode(profile.cameras))
+    there, here = about.profile.get("cameras"), json.loads(msgspec.json.encode(profile.cameras))
     for name, camera in here.items():
-        if camera != json.loads(json.dumps(there[name])):
+        if not isinstance(there, dict) or camera != json.loads(json.dumps(there.get(name))):
             raise ProtocolError(f"{where}: camera {name} stands or looks elsewhere", _SAME_PROFILE)
 
 

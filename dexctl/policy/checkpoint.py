@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor, nn
 
 from dexctl.errors import DataError, MissingError, ProtocolError
@@ -29,6 +30,7 @@ SUFFIX = ".safetensors"
 _HEADER = "dexctl"
 _CHECKSUM = "checksum"
 _OLDER = "Where it was one, take an older one of the run."
+_TRAINED_WITH = "Use the profile it was trained with."
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,8 +212,27 @@ def check_networks(saved: Checkpoint, profile: Profile, roles: Sequence[str]) ->
         if mine != theirs:
             raise ProtocolError(
                 f"{saved.path}: trained with {key} = {mine}, the profile has {theirs}",
-                "Use the profile it was trained with.",
+                _TRAINED_WITH,
             )
+
+
+def check_shapes(saved: Checkpoint, prefix: str, make: Callable[[], nn.Module]) -> None:
+    """Compares the tensors below ``prefix`` with a network that is made without memory for its weights.
+
+    A header may promise any size: what is made of it takes memory only once the file is known to hold as much.
+
+    Raises:
+        ProtocolError: they are of another network; names what differs.
+    """
+    try:
+        with torch.device("meta"):
+            module = make()
+    # Sizes beyond what torch can count.
+    except (RuntimeError, OverflowError, TypeError) as error:
+        raise ProtocolError(
+            f"{saved.path}: its header wants a network that cannot be: {error}", _TRAINED_WITH
+        ) from error
+    _check_shapes(module, saved, prefix)
 
 
 def load_into(module: nn.Module, checkpoint: Checkpoint, prefix: str) -> None:
@@ -220,16 +241,20 @@ def load_into(module: nn.Module, checkpoint: Checkpoint, prefix: str) -> None:
     Raises:
         ProtocolError: they are of another network; names what differs.
     """
+    _check_shapes(module, checkpoint, prefix)
+    module.load_state_dict(checkpoint.module(prefix))
+
+
+def _check_shapes(module: nn.Module, saved: Checkpoint, prefix: str) -> None:
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in checkpoint.module(prefix).items()}
+    found = {name: tuple(tensor.shape) for name, tensor in saved.module(prefix).items()}
     if wanted != found:
         name = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))[0]
         raise ProtocolError(
-            f"{checkpoint.path}: {prefix}{name} is {found.get(name, 'missing')}, the profile wants "
+            f"{saved.path}: {prefix}{name} is {found.get(name, 'missing')}, the profile wants "
             f"{wanted.get(name, 'none')}",
-            "Use the profile it was trained with.",
+            _TRAINED_WITH,
         )
-    module.load_state_dict(checkpoint.module(prefix))
 
 
 def checksum(header: str, tensors: Mapping[str, Tensor]) -> str:

@@ -57,6 +57,7 @@ def open_policy(name: str, profile: Profile | None, greedy: bool = False) -> Ope
     profile = profile or saved.profile
     _check_fit(saved, profile)
     profile = msgspec.structs.replace(profile, policy=saved.profile.policy)
+    checkpoint.check_shapes(saved, "actor.", lambda: Actor(profile, num_actuators(profile)))
     actor = Actor(profile, num_actuators(profile))
     checkpoint.load_into(actor, saved, "actor.")
     observe = tuple(profile.policy.actor.observe)

@@ -17,10 +17,13 @@ import numpy as np
 import zarr
 
 from dexctl.errors import DataError, MissingError
+from dexctl.profile.schema import Profile
 
 VERSION = 1
 ATTRIBUTE = "dexctl"
 _UNIT_TOLERANCE = 1e-3
+# Texts that no UTF-8 can be made of, and numbers beyond a float, are no validation errors of msgspec's.
+_NO_VALUES = (msgspec.ValidationError, ValueError, OverflowError)
 
 Rows = Mapping[str, np.ndarray]
 Announce = Callable[[int, int], None]
@@ -132,8 +135,24 @@ def read_metadata(path: Path, about: Mapping[str, Any], structure: type[Metadata
     """
     try:
         return msgspec.convert(about, structure)
-    except msgspec.ValidationError as error:
+    except _NO_VALUES as error:
         raise DataError(f"{path}: attribute dexctl: {error}", "It is damaged: make it again.") from error
+
+
+def profile_of(plain: Mapping[str, Any], where: str, remedy: str = "Give --profile.") -> Profile:
+    """The profile that stands among what describes a dataset, or what a sender sends.
+
+    Args:
+        plain: the profile as plain values.
+        where: it comes from, for people; remedy: for them, too.
+
+    Raises:
+        DataError: it is damaged, or another program's.
+    """
+    try:
+        return msgspec.convert(plain, Profile)
+    except _NO_VALUES as error:
+        raise DataError(f"{where}: its profile does not fit this program: {error}", remedy) from error
 
 
 def array_of(group: zarr.Group, name: str) -> zarr.Array:

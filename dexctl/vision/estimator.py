@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from dexctl.errors import ProtocolError
 from dexctl.policy import checkpoint
 from dexctl.profile import schema
 from dexctl.vision.batch import normalize
@@ -38,8 +39,12 @@ class Estimator:
             ProtocolError: it is a policy's, or of another network.
         """
         check_estimator(saved, saved.profile)
-        assert saved.profile.vision is not None
-        network = PoseNetwork(saved.profile.vision, len(saved.profile.cameras), 0)
+        vision = saved.profile.vision
+        assert vision is not None
+        if sum(vision.network.group_blocks) > len(saved.tensors):
+            raise ProtocolError(f"{saved.path}: its header wants more layers than it has", "Take another checkpoint.")
+        checkpoint.check_shapes(saved, NETWORK, lambda: PoseNetwork(vision, len(saved.profile.cameras), 0))
+        network = PoseNetwork(vision, len(saved.profile.cameras), 0)
         checkpoint.load_into(network, saved, NETWORK)
         return cls(saved.profile, network)
 

@@ -5,7 +5,7 @@ import shlex
 import pytest
 
 from dexctl.commands import COMMANDS
-from dexctl.commands.simulate_modes import MODES, misplaced, mode_of
+from dexctl.commands.simulate_modes import MODES, mode_of
 from dexctl.commands.tree import load
 
 COMMAND = load("simulate", COMMANDS["simulate"].target)
@@ -15,8 +15,12 @@ def context(line):
     return COMMAND.make_context("simulate", shlex.split(line))
 
 
+def misplaced(asked):
+    return MODES.misplaced(asked, mode_of(asked.params))
+
+
 def test_every_option_has_its_place():
-    assert MODES.keys() == {one.name for one in COMMAND.params} - {"help"}
+    assert MODES.of.keys() == {one.name for one in COMMAND.params} - {"help"}
 
 
 @pytest.mark.parametrize(
@@ -43,7 +47,7 @@ def test_what_belongs_together_is_taken(line, mode):
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("--rate max", "--rate belongs to --serve ENDPOINT, not to what plays"),
+        ("--rate max", "--rate belongs to --serve ENDPOINT, not to a policy's play"),
         ("--rate real --video a.mp4", "--rate belongs to --serve ENDPOINT"),
         ("--plot a.png", "--plot belongs to --samples N"),
         ("-o a.zarr", "--output belongs to --states N"),

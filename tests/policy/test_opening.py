@@ -81,3 +81,17 @@ def test_a_policy_brings_its_networks_into_a_profile_that_has_others(saved, toy)
 def test_what_is_not_there_is_missing(toy):
     with pytest.raises(MissingError, match="no-such"):
         open_policy("no-such", toy())
+
+
+@pytest.mark.parametrize("size", [200_000, 10**12])
+def test_a_header_that_promises_more_than_the_file_holds_takes_no_memory(saved, tmp_path, size):
+    _, profile, actor = saved
+    network = msgspec.structs.replace(profile.policy.actor, hidden=[size, size])
+    vast = msgspec.structs.replace(profile, policy=msgspec.structs.replace(profile.policy, actor=network))
+    tensors = {f"actor.{name}": value for name, value in actor.state_dict().items()}
+    checkpoint.write(
+        tmp_path / "vast.safetensors", profile=vast, digest="0", progress=PROGRESS, tensors=tensors, program="1"
+    )
+    # Half a terabyte, or more than can be counted: making it would not end in a refusal.
+    with pytest.raises(ProtocolError, match=r"vast\.safetensors: (actor\.|its header wants a network that cannot be)"):
+        open_policy(str(tmp_path / "vast.safetensors"), None)

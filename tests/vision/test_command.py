@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 import zarr
 
+from dexctl.__main__ import main
+from dexctl.console.run_folder import RunFolder
 from dexctl.console.vision_sources import Wanted, open_source
 from dexctl.errors import DataError, MissingError, ProfileError, ProtocolError, UsageError
 from dexctl.policy import checkpoint
+from dexctl.profile.load import load
 from dexctl.store.images import Images
 
 DEXCTL = f"{sysconfig.get_path('scripts')}/dexctl"
@@ -127,6 +130,22 @@ def test_what_is_no_dataset_of_such_pictures_is_refused(write_images, tmp_path):
         open_images(path, "block")
     with pytest.raises(UsageError, match="'-'"):
         open_source(Wanted(("-", str(path)), None, ()))
+
+
+def test_a_dry_run_refuses_what_the_run_would_and_no_more(write_images, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path / "a.zarr", 10)
+    command = ("train-vision", "a.zarr", "-o", "run", "-n")
+    with RunFolder(tmp_path / "run", load("vision-small", (), {})) as folder:
+        (folder.checkpoints / "00001").touch()
+    assert main(command) == 78
+    assert main((*command, "--fresh")) == 0
+    assert main((*command, "--fresh", "--held-out", "none.zarr")) == 66
+    zarr.create_group(store=str(tmp_path / "foreign.zarr"))
+    for dry in (["-n"], []):
+        words = ("train-vision", "a.zarr", "-o", "other", *dry, "--held-out", "foreign.zarr")
+        assert main(words) == 65
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,13 @@ def test_another_network_is_refused_by_the_key_that_differs(learner, toy, load_t
         PoseLearner(other, 0).restore(saved)
 
 
+@pytest.mark.parametrize("setting", ["vision.network.dense=1000000000000", "vision.network.group_blocks=[1000000000]"])
+def test_a_header_that_promises_more_than_the_file_holds_takes_no_memory(learner, load_toy, tmp_path, setting):
+    saved = save(learner, load_toy(setting), tmp_path / "vast.safetensors")
+    with pytest.raises(ProtocolError, match=r"vast\.safetensors: (its header wants|estimator\.)"):
+        Estimator.open(saved)
+
+
 def test_a_policy_is_no_estimator(tmp_path):
     loaded = load("block", [], {})
     progress = checkpoint.Progress(version=1, steps=0, seconds=0.0, learning_rate=1.0)

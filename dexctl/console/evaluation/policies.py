@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
+from dexctl.console.beforehand import FIGURES, check_output
 from dexctl.console.evaluation.comparing import document_of, labelled, less_first, tables
 from dexctl.console.evaluation.contenders import Contender, open_contenders
 from dexctl.console.evaluation.question import Question
 from dexctl.console.output import Output
 from dexctl.console.progress import Progress
 from dexctl.console.signals import Signals
-from dexctl.errors import CreateError, UsageError
+from dexctl.errors import NotReached, UsageError
 from dexctl.evaluate.comparison import Difference
 from dexctl.evaluate.paper import Goals, fitting_row, goals_row
 from dexctl.evaluate.tracks import Tracks
 from dexctl.evaluate.trials import Look, Trial, play_trials, score
 from dexctl.policy import checkpoint
-
-_PLOTS = (".png", ".svg", ".pdf")
 
 
 def run(question: Question, output: Output, dry_run: bool) -> None:
@@ -30,6 +28,7 @@ def run(question: Question, output: Output, dry_run: bool) -> None:
         UsageError, MissingError, DataError, ProtocolError, ProfileError: before any trial is played.
         CreateError, InputOutputError: the plot or the report cannot be written.
         UnavailableError: a report is wanted, and this machine cannot draw.
+        NotReached: all is shown, and the first policy's mean is below the one asked for.
         Stopped: a signal; nothing is shown, since the trials that are over first are the short ones.
     """
     contenders = open_contenders(question)
@@ -69,6 +68,14 @@ def run(question: Question, output: Output, dry_run: bool) -> None:
         draw_sorted(scores, rows, question.plot)
         output.made(question.plot)
     output.show(document, *tables(scores, rows, differences))
+    _check_reached(question.at_least, *scores[0])
+
+
+def _check_reached(at_least: float | None, name: str, score: dict[str, Any]) -> None:
+    mean = score["mean"]
+    if at_least is not None and (mean is None or mean < at_least):
+        found = "no trial that counts" if mean is None else f"{mean:.2f} goals in a row"
+        raise NotReached(f"{name}: {found}, not {at_least:g} at least", "Train it longer, or ask for less.")
 
 
 @contextlib.contextmanager
@@ -126,14 +133,7 @@ def _check_outputs(question: Question, contenders: Sequence[Contender]) -> None:
 
         check_report(question.report, contenders[0].policy.profile)
     if question.plot:
-        _check_plot(question.plot)
-
-
-def _check_plot(path: Path) -> None:
-    if path.suffix.lower() not in _PLOTS:
-        raise UsageError(f"{path}: not a picture", f"End the name in {', '.join(_PLOTS)}.")
-    if not path.parent.is_dir():
-        raise CreateError(f"{path}: there is no folder {path.parent}", "Make it, or give another.")
+        check_output(question.plot, *FIGURES)
 
 
 def _document(

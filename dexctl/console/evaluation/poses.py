@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
+from dexctl.console.beforehand import check_output
 from dexctl.console.evaluation.question import Question
 from dexctl.console.output import Output, Table
 from dexctl.console.progress import Progress
 from dexctl.console.signals import Signals
-from dexctl.errors import CreateError, UsageError
 from dexctl.evaluate.pose_errors import PoseErrors, measure, open_images
 from dexctl.policy import checkpoint
 from dexctl.vision.estimator import Estimator
@@ -29,9 +28,9 @@ def run(question: Question, output: Output, dry_run: bool) -> None:
     assert question.vision is not None
     saved = checkpoint.read(locate_estimator(question.vision))
     estimator = Estimator.open(saved)
-    datasets = [open_images(path, estimator) for path in question.images]
+    datasets = [open_images(path, estimator.profile) for path in question.images]
     if question.worst is not None:
-        _check_picture(question.worst)
+        check_output(question.worst, ".png")
     if dry_run:
         return
     found: list[PoseErrors] = []
@@ -57,13 +56,6 @@ def run(question: Question, output: Output, dry_run: bool) -> None:
         "images": documents,
     }
     output.show(document, _table(documents))
-
-
-def _check_picture(path: Path) -> None:
-    if path.suffix.lower() != ".png":
-        raise UsageError(f"{path}: not a .png file", "End the name in .png.")
-    if not path.parent.is_dir():
-        raise CreateError(f"{path}: there is no folder {path.parent}", "Make it, or give another.")
 
 
 def _table(documents: list[dict[str, Any]]) -> Table:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Question:
-    """The options of ``dexctl evaluate``, under their own names; a default stands for one that was not given.
+    """The options of ``dexctl evaluate``, under their own names; a default stands for one that is not there.
 
     What they mean is in the help text of ``dexctl evaluate``; which of them go together is in ``modes``.
     """
@@ -32,7 +32,8 @@ class Question:
     worst: Path | None = None
     calibration: tuple[str, ...] = ()
     recorded: tuple[Path, ...] = ()
+    at_least: float | None = None
 
     def given(self) -> tuple[str, ...]:
-        """Names of the options that were given, in the order of the fields."""
+        """Names of the options that are there, on the command line or in the environment, in the fields' order."""
         return tuple(field.name for field in dataclasses.fields(self) if getattr(self, field.name) != field.default)

@@ -10,6 +10,10 @@ PROBE = Mode("probe", needs=("policy", "memory_probe"), takes=("seed",))
 THREE = (TRIALS, PICTURES, PROBE)
 
 
+def typed(given):
+    return {name: f"--{name.replace('_', '-')}" for name in given}
+
+
 @pytest.mark.parametrize(
     ("given", "mode"),
     [
@@ -19,7 +23,7 @@ THREE = (TRIALS, PICTURES, PROBE)
     ],
 )
 def test_the_options_given_decide_the_mode_whatever_their_order(given, mode):
-    assert choose(given, THREE) is mode
+    assert choose(given, typed(given), THREE) is mode
 
 
 @pytest.mark.parametrize(
@@ -33,8 +37,18 @@ def test_the_options_given_decide_the_mode_whatever_their_order(given, mode):
 )
 def test_options_that_do_not_go_together_are_refused_by_name(given, told):
     with pytest.raises(UsageError, match=told) as refused:
-        choose(given, THREE)
+        choose(given, typed(given), THREE)
     assert refused.value.code == 64
+
+
+def test_what_stands_in_the_environment_is_passed_over_where_it_does_not_belong():
+    assert choose(["policy", "images", "eyes", "seed"], typed(["images", "eyes"]), THREE) is PICTURES
+    assert choose(["policy", "images", "eyes"], typed(["policy"]), THREE) is TRIALS
+
+
+def test_an_option_on_the_command_line_is_held_against_its_mode_also_with_its_default():
+    with pytest.raises(UsageError, match="--seed makes no sense with --images and --eyes"):
+        choose(["images", "eyes"], typed(["images", "eyes", "seed"]), THREE)
 
 
 def test_a_question_knows_which_options_it_was_given():

@@ -11,7 +11,7 @@ from dexctl.console.evaluation.policies import run
 from dexctl.console.evaluation.question import Question
 from dexctl.console.exit_codes import Stopped
 from dexctl.console.output import Output
-from dexctl.errors import CreateError, UsageError
+from dexctl.errors import CreateError, NotReached, UsageError
 
 EASY = (
     "task.start_random_steps=2",
@@ -106,3 +106,11 @@ def test_a_stop_shows_nothing(capsys, monkeypatch):
 def test_equal_trials_stand_together():
     assert shortened([50, 50, 50, 41, 7, 7, 0]) == "50 x3, 41, 7 x2, 0"
     assert shortened([]) == ""
+
+
+def test_a_mean_below_the_one_asked_for_is_shown_and_is_no(capsys):
+    with pytest.raises(NotReached, match=r"zero: \d\.\d\d goals in a row, not 3\.5 at least") as no:
+        answer(capsys, asked(policy=("zero",), trials=1, at_least=3.5))
+    assert no.value.code == 1
+    assert json.loads(capsys.readouterr().out)["policies"][0]["name"] == "zero"
+    assert answer(capsys, asked(policy=("zero",), trials=1, at_least=0.0))
