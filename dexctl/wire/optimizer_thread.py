@@ -41,9 +41,8 @@ from dexctl.wire.messages import (
     decode_from_worker,
 )
 from dexctl.wire.roster import Roster, Session
+from dexctl.wire.vigil import Vigil
 
-# A connection that has not said a proper hello after this is cut.
-HELLO_S = 10.0
 # How long a refused peer keeps its connection, so that the reason reaches it.
 FAREWELL_S = 0.3
 # How long the socket may go on sending after it is closed.
@@ -53,8 +52,11 @@ FRAME_OVERHEAD_BYTES = 64
 # How long an optimizer that is done waits for its workers to leave: a message that is under way
 # when a connection ends may be lost with it.
 DISMISSAL_S = 1.0
+# With so many arrivals not taken yet, refusals are counted and told of later.
 WAITING_ARRIVALS = 4096
 MESSAGES_A_TURN = 64
+# The clocks are looked at although messages wait when they were not for so many times as long as usual.
+OVERDUE_TICKS = 3
 
 
 class OptimizerThread(threading.Thread):
@@ -96,6 +98,7 @@ class OptimizerThread(threading.Thread):
         self._largest_frame = max(layout.largest_frame, WORKER_CONTROL_BYTES)
         self._roster = Roster(self._digest, layout, wire.orphan_timeout_s, indices, only)
         self._credits = Credits(wire.credits, (wire.buffer_mib << 20) // max(1, layout.num_bytes))
+        self._vigil = Vigil(wire, layout, may_wait=only is not None)
         self._editions = Editions()
         self._out = Correspondence(server, self._roster, self._credits, self._editions)
         self._complaints = Complaints()
@@ -147,6 +150,8 @@ class OptimizerThread(threading.Thread):
             self.failure = error
         finally:
             self._connections.close()
+            for connection, _ in self._ended:
+                connection.handle.close()
             if self._gate:
                 self._gate.close()
             self._server.close(linger=int(LINGER_S * 1000))
@@ -172,11 +177,12 @@ class OptimizerThread(threading.Thread):
             if monitor in ready:
                 self._watch(now_s)
             emptied = self._server not in ready or self._receive(now_s)
-            # What a closed connection had delivered before counts, so it was read first.
-            while emptied and self._ended:
+            # What a closed connection had delivered counts, so it is read first; unless there is always more.
+            overdue = time.monotonic() - self._ticked_s >= OVERDUE_TICKS * self._interval_s
+            while (emptied or overdue) and self._ended:
                 self._close(*self._ended.pop(), now_s)
-            if emptied and now_s - self._ticked_s >= self._interval_s:
-                self._tick(now_s)
+            if overdue or (emptied and now_s - self._ticked_s >= self._interval_s):
+                self._tick(time.monotonic())
             self._out.speak(now_s)
             if self._delivered:
                 self._delivered = False
@@ -206,28 +212,31 @@ class OptimizerThread(threading.Thread):
                 return True
             while frames[-1].more:  # As recv_multipart does, in half the time.
                 frames.append(self._server.recv(copy=False))
-            connection = self._connections.of(frames[0])
-            if connection is None:
+            session = self._roster.of_route(frames[0].bytes)
+            if session is None:
+                # Its descriptor may have been another's before, whose end was not looked at yet.
                 self._watch(now_s)
-                connection = self._connections.of(frames[0])
+            connection = session.connection if session else self._connections.of(frames[0])
             if connection:
                 connection.delivered += sum(map(len, frames)) + FRAME_OVERHEAD_BYTES * len(frames)
                 if connection.doomed_s < float("inf"):
                     continue
-            self._read(frames, connection, now_s)
+            self._read(frames, session, connection, now_s)
         return False
 
-    def _read(self, frames: list[zmq.Frame], connection: Connection | None, now_s: float) -> None:
+    def _read(
+        self, frames: list[zmq.Frame], session: Session | None, connection: Connection | None, now_s: float
+    ) -> None:
         route = frames[0].bytes
-        session = self._roster.of_route(route)
         if session is None and connection is None:
-            # Closed since, or of a peer whose ZeroMQ is too old to name its connection: _guard will.
-            return
+            return  # Closed since, or of a peer whose ZeroMQ is too old to name its connection: _guard will.
         try:
             if len(frames) < 2:
                 raise Fault("not a message of dexctl")
             message = decode_from_worker(frames[1].buffer)
             if isinstance(message, Ask):
+                if session:
+                    raise Fault("a question who works, by a worker")
                 self._answer(route, connection, now_s)
             elif isinstance(message, Hello):
                 if session or len(frames) > 2:
@@ -296,16 +305,19 @@ class OptimizerThread(threading.Thread):
                 raise Fault("a segment without a credit for it")
             views = [frame.buffer for frame in frames]
             arrays = self._roster.take(session, message, views, self._editions.newest)
+            session.worked_s = now_s
             self._deliver(Segment(session.index, session.hello.incarnation, message, arrays))
             return
         if frames:
             raise Fault(f"{len(frames)} frames after a message that has none")
         match message:
             case Ping():
+                self._vigil.count(session)
                 session.version = max(session.version, message.version)
             case Fetch():
                 self._out.ask(session, message.version, message.offset)
             case Have():
+                self._vigil.count(session)
                 self._editions.have(session.name, message.version, message.shared, now_s)
             case Goodbye():
                 self._lose(session, message.reason or "said goodbye", now_s)
@@ -362,32 +374,21 @@ class OptimizerThread(threading.Thread):
             for fault in self._gate.allowed.faults:
                 self._complaints.note("the folder of allowed keys", fault)
         for session in self._roster.living():
-            session.heard_s += pause_s
-            session.mark(now_s)
-            silent_s = now_s - session.heard_s
-            if silent_s > self._wire.timeout_s and session.connection:
-                silent_s = min(silent_s, session.connection.silent_s())
-            if silent_s > self._wire.timeout_s:
-                self._lose(session, f"silent for {silent_s:.1f} s", now_s)
+            reason = self._vigil.look(session, self._credits.holds(session.name), now_s, pause_s)
+            if reason:
+                self._lose(session, reason, now_s)
         self._roster.free_indices(now_s)
         self._guard(now_s, pause_s)
-        for refused in self._complaints.due(now_s):
+        for refused in self._complaints.due(now_s) if len(self.inbox) < WAITING_ARRIVALS else ():
             self._deliver(refused)
         if now_s - self._spoke_s >= self._wire.heartbeat_s:
             self._spoke_s = now_s
             self._out.beat()
 
     def _guard(self, now_s: float, pause_s: float) -> None:
-        slack = 1 << 20
-        allowance = self._wire.credits * self._layout.num_bytes * 101 // 100 + slack
         for connection in self._connections.all():
             connection.opened_s += pause_s
-            limit = allowance if connection.worker else slack + WORKER_CONTROL_BYTES
-            complaint = ""
-            if connection.undelivered() > limit:
-                complaint = "a message without an end"
-            elif not connection.worker and now_s - connection.opened_s > HELLO_S:
-                complaint = f"no hello in {HELLO_S:.0f} s"
+            complaint = self._vigil.complaint(connection, now_s)
             if complaint and connection.doomed_s == float("inf"):
                 self._complaints.note(connection.host, complaint)
                 connection.doomed_s = now_s
@@ -395,6 +396,5 @@ class OptimizerThread(threading.Thread):
                 connection.cut()
 
     def _deliver(self, arrival: Arrival) -> None:
-        if len(self.inbox) < WAITING_ARRIVALS or isinstance(arrival, Segment):
-            self.inbox.append(arrival)
-            self._delivered = True
+        self.inbox.append(arrival)
+        self._delivered = True

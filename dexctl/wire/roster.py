@@ -48,6 +48,8 @@ class Session:
         user: the key it came with, empty without CURVE.
         route: ZeroMQ's name of its connection; None while it is lost.
         heard_s: when a message came last.
+        worked_s: when a segment came last, or there was no credit to send one.
+        words: messages since the last look that take no credit.
         received: highest sequence number that arrived.
         outstanding: those that arrived and are not acknowledged.
         segments: how many were counted.
@@ -64,6 +66,8 @@ class Session:
     route: bytes | None = None
     connection: Connection | None = None
     heard_s: float = 0.0
+    worked_s: float = 0.0
+    words: int = 0
     lost_s: float = 0.0
     outstanding: set[int] = field(default_factory=set)
     segments: int = 0
@@ -169,7 +173,7 @@ class Roster:
             self._sessions[hello.worker] = session
         if session.index < 0:
             session.index = self._free_index()
-        session.route, session.heard_s = route, now_s
+        session.route, session.heard_s, session.worked_s = route, now_s, now_s
         session.marks.clear()
         session.mark(now_s)
         self._routes[route] = session

@@ -51,6 +51,7 @@ from dexctl.wire.shared import SharedFolder
 ATTEMPT_S = 3.0
 # So many broken handshakes in a row are no accident.
 HANDSHAKES = 3
+NOBODY = "no optimizer answers"
 LINGER_S = 0.3
 # The clocks are looked at twice a heartbeat, and at least so often.
 LONGEST_TICK_S = 0.5
@@ -94,7 +95,7 @@ class WorkerThread(threading.Thread):
         self.bell = Doorbell()
         self.welcome: Welcome | None = None
         self.ended: BaseException | None = None
-        self.trouble = "no optimizer answers"
+        self.trouble = NOBODY
         self.used_version = 0
         self.download = Download(folder)
         self._endpoints = list(connect)
@@ -222,8 +223,9 @@ class WorkerThread(threading.Thread):
             self._failures = 0
             self._greeting = True
         elif change.event == zmq.EVENT_DISCONNECTED:
+            # The same optimizer is given its time to come back; tries that end in no welcome do not begin it anew.
+            self._opened_s = now_s if self._joined else self._opened_s
             self._disconnected()
-            self._opened_s = now_s
             if change.connection:
                 change.connection.handle.close()
         elif change.event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
@@ -232,9 +234,12 @@ class WorkerThread(threading.Thread):
                 "Copy the worker's .key file into the optimizer's folder of allowed keys.",
             )
         elif change.event & FAILED:
-            # A connection may break in a handshake; another protocol is another on every try.
+            # A connection may break in a handshake; another protocol is another on every try. What was an
+            # optimizer before is one that is away: whatever is between accepts and closes meanwhile.
             self._failures += 1
-            if self._failures >= HANDSHAKES or change.event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
+            if self.welcome:
+                self.trouble = f"no handshake with {self._endpoint}"
+            elif self._failures >= HANDSHAKES or change.event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
                 self.ended = RefusedError(
                     f"no handshake with {self._endpoint}: its keys do not fit ours, or it is no optimizer",
                     "Check that both sides use keys, and that the optimizer's .key file is its own.",
@@ -250,7 +255,8 @@ class WorkerThread(threading.Thread):
                 message = decode_from_optimizer(frames[0].buffer)
                 if len(frames) != (2 if isinstance(message, Piece) else 1):
                     raise Fault(f"a message of {len(frames)} frames")
-                self._heard_s = now_s
+                # Who is refused for ever has no optimizer either.
+                self._heard_s = self._heard_s if isinstance(message, Refuse) else now_s
                 self._handle(message, frames)
             except Fault as fault:
                 raise ProtocolError(f"{self._endpoint} sent {fault.reason}") from None
@@ -292,6 +298,7 @@ class WorkerThread(threading.Thread):
                 self._outbox.drop_newer(welcome.version)
             self._joined = True
         self.download.follow(welcome.instance)
+        self.trouble = NOBODY
         self.welcome = welcome
         self.bell.ring()
 
@@ -360,7 +367,7 @@ class WorkerThread(threading.Thread):
             silent_s = min(silent_s, self._connection.silent_s())
         if self.welcome and silent_s > self._wire.orphan_timeout_s:
             self.ended = Orphaned(
-                f"no word from an optimizer for {silent_s:.0f} s",
+                f"no word from an optimizer for {silent_s:.0f} s: {self.trouble}",
                 "Start the optimizer again, then the worker.",
             )
         elif self._joined and silent_s > self._wire.timeout_s:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from dexctl.wire.credits import Credits
 
-EACH, TOTAL = 3, 7
+EACH, TOTAL = 3, 9
 moves = st.lists(st.tuples(st.sampled_from("jlaks"), st.sampled_from("abcd")), max_size=80)
 
 
@@ -40,7 +40,7 @@ def test_no_worker_and_no_crowd_ever_holds_more_than_its_share(moves):
         pool.leave(name)
         for _ in range(arrived[name]):
             pool.acknowledge(name)
-    for name in "abcd":
+    for name in "abc":
         pool.join(name)
     assert sum(pool.grant().values()) == TOTAL
 
@@ -60,6 +60,42 @@ def test_scarce_credits_go_round():
         pool.acknowledge(worker)
         held.update(pool.grant())
     assert max(counts.values()) - min(counts.values()) <= 2
+
+
+def test_workers_that_hang_leave_the_others_their_part():
+    # Segments of the paper's size: 44 fit into the buffer.
+    pool = Credits(each=4, total=44)
+    workers = [f"worker {number}" for number in range(22)]
+    for worker in workers:
+        pool.join(worker)
+    held, counts, hanging = Counter(pool.grant()), Counter(), set(workers[:11])
+    for _ in range(1000):
+        able = [worker for worker in held if worker not in hanging and held[worker]]
+        assert able
+        worker = able[0]
+        held[worker] -= 1
+        assert pool.arrive(worker)
+        counts[worker] += 1
+        pool.acknowledge(worker)
+        held.update(pool.grant())
+    pool.join("a late one")
+    (worker,) = {name for name in held if name not in hanging and held[name] > 1} & {workers[-1]}
+    assert pool.arrive(worker)
+    pool.acknowledge(worker)
+    assert pool.grant() == {"a late one": 1}
+
+
+def test_those_who_came_first_do_not_keep_more_than_those_who_come_later():
+    pool = Credits(each=4, total=8)
+    pool.join("first")
+    assert pool.grant() == {"first": 4}
+    for name in "abc":
+        pool.join(name)
+    assert pool.grant() == {"a": 2, "b": 1, "c": 1}
+    for _ in range(4):
+        pool.arrive("first")
+        pool.acknowledge("first")
+    assert pool.grant() == {"b": 1, "c": 1, "first": 2}
 
 
 def test_a_segment_without_a_credit_is_told():
