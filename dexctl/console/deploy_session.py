@@ -33,6 +33,7 @@ from dexctl.robot.recorder import Recorder
 from dexctl.robot.safety import Guard
 from dexctl.robot.sensed import SOURCES, PoseEstimator, check_senses
 from dexctl.robot.trial import Trial, listed_goals, random_goals
+from dexctl.scene.anatomy import anatomy
 from dexctl.store.recordings import RecordingMetadata
 from dexctl.wire.keys import WorkerKeys
 
@@ -202,10 +203,10 @@ def _tell_scheduling(features: Features, why_not: str) -> None:
 
 
 def _check(plan: DeployPlan, features: Features) -> None:
-    profile = plan.policy.profile
-    if tuple(profile.hand.actuators) != features.actuators:
+    actuators = anatomy(plan.policy.profile.hand).actuators
+    if actuators != features.actuators:
         raise ProtocolError(
-            f"the policy moves {len(profile.hand.actuators)} actuators, {features.name} has {len(features.actuators)}, "
+            f"the policy moves {len(actuators)} actuators, {features.name} has {len(features.actuators)}, "
             "or names them otherwise",
             "Take a policy that was trained for this hand.",
         )

@@ -63,15 +63,17 @@ class Member:
     marker_loss_s: float
 
 
-def draw(robot: schema.Robot, seed: int) -> Member:
+def draw(
+    robot: schema.Robot, seed: int, joints: int = len(names.JOINTS), actuators: int = len(names.ACTUATORS)
+) -> Member:
     """The robot of this number: every number uniform in its span.
 
     Args:
         seed: the hidden one that picks the robot.
+        joints, actuators: how many the hand has.
     """
     rng = np.random.default_rng(seed)
     gap, sensors = robot.gap, robot.sensors
-    joints, actuators = len(names.JOINTS), len(names.ACTUATORS)
 
     def one(span: Range) -> float:
         return float(rng.uniform(*span))

@@ -19,7 +19,7 @@ from dexctl.robot.low_level import LowLevel
 from dexctl.robot.protocol import Features, Mode, State
 from dexctl.robot.realtime import Loop
 from dexctl.robot.sensing import SENSES, Sensing
-from dexctl.scene import names
+from dexctl.scene.anatomy import anatomy
 from dexctl.wire import robot_messages as say
 from dexctl.wire.connections import Connections
 from dexctl.wire.endpoint import host_to_bind
@@ -94,7 +94,8 @@ class RobotServer:
             ProfileError: the robot's physics and loop do not fit.
         """
         host = host_to_bind(bind, keys, insecure)
-        member = gap.draw(robot, seed)
+        hand = anatomy(profile.hand)
+        member = gap.draw(robot, seed, len(hand.joints), len(hand.actuators))
         self.body = Body(profile, robot, member)
         self._low = LowLevel(self.body, robot)
         self._sensing = Sensing(self.body, robot.sensors, member, seed)
@@ -341,8 +342,8 @@ def _features(body: Body, robot: schema.Robot, virtual: bool, cameras: tuple[str
     model = body.scene.model
     return Features(
         name=robot.name,
-        joints=names.JOINTS,
-        actuators=names.ACTUATORS,
+        joints=body.scene.anatomy.joints,
+        actuators=body.scene.anatomy.actuators,
         joint_range_rad=tuple((float(a), float(b)) for a, b in model.jnt_range[body.scene.joint_ids]),
         velocity_limit_rad_s=robot.velocity_limit_rad_s,
         control_range_rad=tuple((float(a), float(b)) for a, b in model.actuator_ctrlrange),

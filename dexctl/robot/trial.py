@@ -15,7 +15,7 @@ from dexctl.reorient.action import MovingAverage, RelativeTargets, bin_values
 from dexctl.reorient.goals import next_goal
 from dexctl.reorient.observation import Remembered, Sensed, concatenate, name_all
 from dexctl.reorient.rules import End, Limits, judge
-from dexctl.scene import names
+from dexctl.scene.anatomy import anatomy
 
 _GOAL = randomness.stream("goal")
 
@@ -100,7 +100,7 @@ class Trial:
         self._actuators = len(control_range_rad)
         self.period_s = profile.physics.timestep_s * profile.physics.substeps
         self._limits = Limits(round(profile.evaluate.goal_timeout_s / self.period_s), count)
-        self._targets = RelativeTargets(control_range_rad, profile.action, names.ACTUATORS)
+        self._targets = RelativeTargets(control_range_rad, profile.action, anatomy(profile.hand).actuators)
         self._average = MovingAverage(1, self._actuators, profile.action.average)
         self._previous = torch.zeros(1, self._actuators, dtype=torch.float64)
         self._spawn = torch.tensor(profile.object.spawn_m, dtype=torch.float64)

@@ -3,6 +3,7 @@
 import importlib.util
 from pathlib import Path
 
+import msgspec
 import mujoco
 import numpy as np
 import pytest
@@ -10,16 +11,20 @@ import torch
 
 from dexctl import randomness
 from dexctl.errors import MissingError, ProfileError
+from dexctl.evaluate.contacts import find_touches
 from dexctl.physics.cpu import CpuPhysics
 from dexctl.policy.actor import actor_shape, critic_shape
 from dexctl.profile.load import load
+from dexctl.randomize.appearance import Look
 from dexctl.reorient import observation
 from dexctl.reorient.environment import Environment
+from dexctl.robot.server import RobotServer
+from dexctl.robot.trial import Trial, random_goals
 from dexctl.rollout.samples import draw_samples
 from dexctl.scene.build import build_scene
+from dexctl.vision.rendering.subject import build_subject
 
 PACKAGE = importlib.util.find_spec("robopianist")
-pytestmark = pytest.mark.skipif(PACKAGE is None, reason="robopianist is not installed: tools/environment test")
 HANDS = Path(PACKAGE.origin if PACKAGE and PACKAGE.origin else ".").parent / "models" / "hands" / "third_party"
 
 TWO_FINGERS = """
@@ -73,6 +78,8 @@ SHORT = ["task.start_random_steps=3"]
 @pytest.fixture(scope="module")
 def menagerie(tmp_path_factory):
     """A profile of the paper's task, every randomization on, with the other hand."""
+    if PACKAGE is None:
+        pytest.skip("robopianist is not installed: tools/environment test")
     path = tmp_path_factory.mktemp("profiles") / "other.toml"
     path.write_text('inherits = ["block-paper", "hand/menagerie-shadow"]\n')
     return load(str(path), [*SHORT, f"hand.model='{HANDS}/shadow_hand/right_hand.xml'"], {}).profile
@@ -206,6 +213,56 @@ def test_a_joint_that_nothing_moves_is_told(two_fingers):
     loose = TWO_FINGERS.replace('<position name="pull_b" joint="b1" ctrlrange="-1 1" kp="1"/>', "")
     with pytest.raises(ProfileError, match="no actuator moves joint 'b1'"):
         build_scene(two_fingers(loose, '["pull_a", "pull_b"]', '["pull_a"]'))
+
+
+def test_whatever_is_seen_of_it_is_painted_in_materials_of_its_own(menagerie, two_fingers):
+    for profile, parts in ((menagerie, 12), (two_fingers(), 5)):
+        subject = build_subject(profile, 64)
+        look = Look(profile, len(subject.robot_materials)).draw(torch.tensor([3]))
+        subject.paint({name: values[0] for name, values in look.items()})
+        assert len(subject.robot_materials) == parts
+        worn = set(subject.model.geom_matid.tolist())
+        assert worn >= set(subject.robot_materials.tolist())
+        np.testing.assert_allclose(subject.model.mat_rgba[subject.robot_materials, :3], look["robot_color"][0])
+
+
+def test_its_links_are_found_where_they_touch_the_object(menagerie):
+    scene = build_scene(menagerie)
+    data = mujoco.MjData(scene.model)
+    seen = []
+    for link in ("rh_ffdistal", "rh_mfmiddle", "rh_rfproximal", "rh_thdistal", "rh_lfmetacarpal", "rh_palm"):
+        data.qpos[scene.object_qpos : scene.object_qpos + 7] = (0, 0, 5, 1, 0, 0, 0)
+        mujoco.mj_kinematics(scene.model, data)
+        bodies = scene.model.geom_bodyid == scene.model.body(link).id
+        shapes = np.flatnonzero(bodies & (scene.model.geom_contype > 0))
+        # The block hangs with its lowest face a millimetre into the highest shape of the link.
+        top = max(shapes, key=lambda shape: data.geom_xpos[shape, 2])
+        data.qpos[scene.object_qpos : scene.object_qpos + 3] = data.geom_xpos[top] + (0, 0, 0.0275)
+        seen.append(data.qpos.copy())
+    touches = find_touches(scene, np.stack(seen))
+    finger = [
+        touches.link_TFL[0, 0, 0],
+        touches.link_TFL[1, 1, 1],
+        touches.link_TFL[2, 2, 2],
+        touches.link_TFL[3, 4, 0],
+    ]
+    assert finger == [True] * 4
+    assert touches.palm_T[4:].all()
+
+
+def test_a_robot_of_it_is_served_and_told_by_its_own_parts(two_fingers):
+    profile = two_fingers(old='inherits = "block-paper"', new='inherits = ["block-paper", "robot/twin"]')
+    server = RobotServer(profile, profile.robot, 0, "tcp://127.0.0.1:0", True, lambda kind, fields: None)
+    with server:
+        features = server.features
+    assert features.joints == ("a1", "a2", "b1")
+    assert features.actuators == ("pull_a", "pull_b")
+    assert len(features.joint_range_rad) == 3
+    control = torch.tensor(features.control_range_rad, dtype=torch.float64)
+    held = msgspec.structs.replace(profile, action=msgspec.structs.replace(profile.action, hold={"pull_b": 0.5}))
+    trial = Trial(held, object(), control, random_goals(held), 50)
+    length = torch.zeros(1, 2, dtype=torch.float64)
+    assert trial._targets(length, length).tolist() == [[0.0, 0.5]]
 
 
 def test_what_is_no_hand_is_told(two_fingers, tmp_path):

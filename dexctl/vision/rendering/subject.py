@@ -12,7 +12,7 @@ import numpy as np
 from dexctl.profile import schema
 from dexctl.randomize.appearance import NUM_PATTERNS
 from dexctl.scene import names
-from dexctl.scene.build import build_scene
+from dexctl.scene.build import Scene, build_scene
 from dexctl.vision.rendering.surface import pattern, thin
 
 _TABLE = "picture:table"
@@ -25,6 +25,8 @@ _FOREARM_CELLS = 2.5
 _TEXELS_A_SAMPLE = 2.0
 _LEAST_FACE_PX = 32
 _SHADOW_HALF_M = 0.35
+# MuJoCo draws geoms of these groups; what only collides is in others.
+_DRAWN_GROUPS = (0, 1, 2)
 _RGB = int(mujoco.mjtTextureRole.mjTEXROLE_RGB)
 
 
@@ -72,7 +74,7 @@ def build_subject(profile: schema.Profile, size_px: int) -> Subject:
     spec = scene.spec
     pixel_m = _pixel_m(profile, size_px)
     _strip(spec)
-    dressed = _dress_hand(spec, scene.model, profile.render.detail_px * pixel_m)
+    dressed = _dress_hand(scene, profile.render.detail_px * pixel_m)
     if profile.object.kind != "mjcf":
         _shrink_texture(spec, profile.object.size_m / pixel_m * profile.render.samples * _TEXELS_A_SAMPLE)
     _add_table(spec)
@@ -112,13 +114,14 @@ def _strip(spec: mujoco.MjSpec) -> None:
             spec.delete(texture)
 
 
-def _dress_hand(spec: mujoco.MjSpec, model: mujoco.MjModel, cell_m: float) -> list[str]:
+def _dress_hand(scene: Scene, cell_m: float) -> list[str]:
     """Gives each kind of part of the hand a material of its own and a thinner surface; the materials' names."""
+    spec, model = scene.spec, scene.model
     materials: dict[str, str] = {}
     for geom in spec.geoms:
-        if not geom.name.startswith(names.in_model("V_")):
+        if geom.id in scene.object_geoms or geom.group not in _DRAWN_GROUPS:
             continue
-        part = geom.meshname or geom.name
+        part = geom.meshname or geom.name or geom.parent.name
         if part not in materials:
             materials[part] = f"picture:{part}"
             material = spec.add_material(name=materials[part])
@@ -129,8 +132,7 @@ def _dress_hand(spec: mujoco.MjSpec, model: mujoco.MjModel, cell_m: float) -> li
         geom.rgba = (0.5, 0.5, 0.5, 1.0)
         if geom.meshname and cell_m > 0:
             # A compiled mesh stands in its own frame, and the geom in the body's accordingly.
-            at = model.geom(geom.name)
-            geom.pos, geom.quat = at.pos, at.quat
+            geom.pos, geom.quat = model.geom_pos[geom.id], model.geom_quat[geom.id]
             geom.meshname = _thin_name(geom.meshname)
     return list(materials.values())
 
@@ -212,7 +214,7 @@ def _find(model: mujoco.MjModel, object_body: str, dressed: list[str], object_qp
     return Subject(
         model=model,
         object_qpos=object_qpos,
-        robot_materials=np.array([model.material(name).id for name in dressed]),
+        robot_materials=np.array([model.material(name).id for name in dressed], dtype=np.int64),
         object_materials=np.array(materials, dtype=np.int64),
         object_texture=textures[0] if len(textures) == 1 else -1,
         object_geoms=np.array(geoms),
