@@ -5,6 +5,7 @@ Each decoder takes any bytes and either reads them or refuses them in one of the
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,16 +20,19 @@ from dexctl.calibrate.recorded import read_recording
 from dexctl.console.announced import announced_rows
 from dexctl.console.event_file import EventFile
 from dexctl.console.inspection import describe
+from dexctl.console.saved_fit import SavedFit
 from dexctl.evaluate.curve import read_iterations
 from dexctl.evaluate.pose_curve import read_measurements
+from dexctl.evaluate.pose_errors import check_pictures
 from dexctl.evaluate.recorded import recorded_trials
 from dexctl.physics.failure import write_failure
 from dexctl.policy import checkpoint
-from dexctl.profile.load import check_part, is_part, load
+from dexctl.profile.load import check_part, is_part, load, resolved
 from dexctl.robot.goal_file import read_goals
 from dexctl.scene import names
 from dexctl.store.images import Images, ImagesMetadata, ImagesWriter
 from dexctl.store.recordings import Recording, RecordingMetadata, RecordingWriter, columns
+from dexctl.store.rows import profile_of, read_metadata
 from dexctl.store.states import States, StatesMetadata, StatesWriter
 from dexctl.wire.keys import AllowList, server_keys, worker_keys
 
@@ -130,6 +134,33 @@ def _read_rows(reader: States | Images | Recording) -> None:
     reader.refresh()
 
 
+def _describing(folder: Path) -> Decoder:
+    """What describes a dataset, the profile in it too: as read from disk, and as a sender sends it."""
+    profile = load("vision-small", (), {}).profile
+    plain = msgspec.to_builtins(profile)
+    sizes = {"seed": 0, "height_px": 64, "width_px": 64, "positions": 2}
+    images = ImagesMetadata(
+        profile=plain, profile_digest="0", cameras=list(profile.cameras), renderer="classic", **sizes
+    )
+    states = StatesMetadata(profile=plain, profile_digest="0", policy="zero", seed=0, positions=2)
+
+    def decode(data: bytes) -> None:
+        try:
+            about = json.loads(data)
+        except (ValueError, RecursionError):
+            return
+        if not isinstance(about, dict):
+            return
+        if "cameras" in about:
+            found = read_metadata(folder, about, ImagesMetadata)
+            check_pictures(found, "there", profile)
+        else:
+            found = read_metadata(folder, about, StatesMetadata)
+        resolved(profile_of(found.profile, "there"), (), "there")
+
+    return Decoder(decode, [msgspec.json.encode(images), msgspec.json.encode(states)], codes=frozenset({65, 76, 78}))
+
+
 def _states(folder: Path) -> Decoder:
     path = folder / "states.zarr"
     metadata = StatesMetadata(profile={}, profile_digest="0", policy="zero", seed=0, positions=2)
@@ -202,6 +233,14 @@ def _events(folder: Path) -> Decoder:
     return _file(read, folder / "events.jsonl", seeds, 65)
 
 
+def _saved_fit(folder: Path) -> Decoder:
+    def read(path: Path) -> None:
+        SavedFit(path, "k", fresh=False)
+
+    seeds = [b'{"key":"k","vectors":{"ff":[0.5,1.0]},"done":{"ff":true},"seconds":3.5}']
+    return _file(read, folder / "mine.part.json", seeds)
+
+
 def _goals(folder: Path) -> Decoder:
     return _file(read_goals, folder / "goals.json", [b"[[1,0,0,0],[0,0.6,0.8,0]]"], 65)
 
@@ -232,6 +271,8 @@ DECODERS: dict[str, Callable[[Path], Decoder]] = {
     "states": _states,
     "images": _images,
     "recording": _recording,
+    "describing": _describing,
+    "saved-fit": _saved_fit,
     "announced": _announced,
     "events": _events,
     "goals": _goals,

@@ -90,6 +90,8 @@ def run_gather(plan: GatherPlan, output: Output) -> None:
                     break
                 made += len(some["episode"])
                 progress.update({"states": made})
+                if signals.take_status_request():
+                    events.emit("status", states=made)
         signals.raise_if_stopped()
     if plan.path:
         output.made(plan.path)

@@ -113,6 +113,8 @@ def run_render(plan: RenderPlan, output: Output) -> None:
                 done += len(rows["images"])
                 rate = (done - first) * len(loaded.profile.cameras) / max(time.monotonic() - started, 1e-6)
                 progress.update({"states": done, "images/s": round(rate, 1)})
+                if signals.take_status_request():
+                    events.emit("status", states=done)
             if signals.stopped_by is None:
                 plan.source.enough()
         if plan.path:

@@ -28,6 +28,7 @@ from dexctl.store.rows import (
     array_of,
     block_files,
     open_group,
+    sealed,
 )
 from dexctl.store.whole_file import sync_file, sync_folder, write_whole
 
@@ -214,7 +215,7 @@ class RowWriter:
             raise InputOutputError(f"{self._path}: {error.strerror}", "Free some space and run it again.") from error
 
     def _about(self, rows: int) -> dict[str, Any]:
-        return {"kind": self._kind, "version": VERSION, **self._metadata, "rows": rows}
+        return sealed({"kind": self._kind, "version": VERSION, **self._metadata, "rows": rows})
 
     def _commit(self, rows: int) -> None:
         file = self._path / "zarr.json"

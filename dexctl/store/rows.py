@@ -1,13 +1,15 @@
 """Datasets of rows in Zarr v3, dexctl-data(5): named arrays of one length, and how many of their rows count.
 
 The group's attributes hold ``dexctl``: the kind of data, its layout's version, what describes the
-whole, and ``rows``. That number is written last, in one step, after everything below it has reached
-the disk. Whatever lies beyond it is what a killed writer left, and the next one writes over it.
+whole, ``rows``, and a checksum of these. They are written last, in one step, after everything below them has
+reached the disk. Whatever lies beyond that number is what a killed writer left, and the next one writes over it.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -21,6 +23,7 @@ from dexctl.profile.schema import Profile
 
 VERSION = 1
 ATTRIBUTE = "dexctl"
+_CHECKSUM = "checksum"
 _UNIT_TOLERANCE = 1e-3
 # Texts that no UTF-8 can be made of, and numbers beyond a float, are no validation errors of msgspec's.
 _NO_VALUES = (msgspec.ValidationError, ValueError, OverflowError)
@@ -87,6 +90,10 @@ def open_group(path: Path, kind: str) -> tuple[zarr.Group, dict[str, Any], int]:
         DataError: it is no Zarr v3 group, or holds something else.
     """
     group, about = _open(path, kind)
+    promised = about.pop(_CHECKSUM, None)
+    # Datasets of older programs have none.
+    if promised is not None and promised != _checksum(about):
+        raise DataError(f"{path}: what describes it is damaged: its checksum does not fit", "Make it again.")
     if about.pop("kind", None) != kind or about.pop("version", None) != VERSION:
         found = _about(group)
         raise DataError(
@@ -97,6 +104,15 @@ def open_group(path: Path, kind: str) -> tuple[zarr.Group, dict[str, Any], int]:
     if not isinstance(rows, int) or isinstance(rows, bool) or rows < 0:
         raise DataError(f"{path}: attribute dexctl.rows is {rows!r}", "It is damaged: make it again.")
     return group, about, rows
+
+
+def sealed(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What describes a dataset, with the checksum by which a flipped bit in it is noticed."""
+    return {**about, _CHECKSUM: _checksum(about)}
+
+
+def _checksum(about: Mapping[str, Any]) -> str:
+    return hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def kind_of(path: Path) -> str:
@@ -150,9 +166,12 @@ def profile_of(plain: Mapping[str, Any], where: str, remedy: str = "Give --profi
         DataError: it is damaged, or another program's.
     """
     try:
-        return msgspec.convert(plain, Profile)
+        profile = msgspec.convert(plain, Profile)
+        # Also finds texts that no UTF-8 can be made of, before they are to be written.
+        msgspec.json.encode(profile)
     except _NO_VALUES as error:
         raise DataError(f"{where}: its profile does not fit this program: {error}", remedy) from error
+    return profile
 
 
 def array_of(group: zarr.Group, name: str) -> zarr.Array:

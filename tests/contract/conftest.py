@@ -30,6 +30,11 @@ TOY = Path(__file__).with_name("toy.toml")
 COLOR_VARIABLES = ("NO_COLOR", "FORCE_COLOR", "TERM")
 
 
+def everything(folder):
+    """All that is in a folder, and when it was last changed."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
 @pytest.fixture(scope="session")
 def environment():
     """This process's environment with the command on PATH, and nothing that steers it."""

@@ -11,6 +11,8 @@ from dexctl.calibrate.replay import Motion
 from dexctl.profile.load import load
 from dexctl.scene.names import ACTUATED, JOINTS
 
+from .conftest import everything
+
 WINDOW_STEPS, WINDOWS = 13, 12
 WRIST = [JOINTS.index("WRJ1"), JOINTS.index("WRJ0")]
 FIT = "dexctl calibrate motion.zarr -o mine.toml --fingers wrist"
@@ -41,13 +43,14 @@ def damaged(motion, joint, steps, value):
 def test_what_is_damaged_is_told_by_joint_and_window(shell, tmp_path, profile, wrist):
     stuck = damaged(wrist, "WRJ0", slice(6 * WINDOW_STEPS + 2, 8 * WINDOW_STEPS), -0.05)
     write_recording(tmp_path / "motion.zarr", profile, damaged(stuck, "WRJ1", 3 * WINDOW_STEPS + 4, np.nan))
+    before = everything(tmp_path)
     told = shell(f"{FIT} -n")
     assert (told.returncode, told.stdout) == (0, ""), told.stderr
     assert told.stderr.splitlines() == [
         "warning: WRJ1: not a number in window 3",
         "warning: WRJ0: motionless in windows 6-7",
     ]
-    assert not (tmp_path / "mine.toml").exists()
+    assert everything(tmp_path) == before
 
 
 @pytest.mark.slow

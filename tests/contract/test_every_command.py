@@ -1,15 +1,26 @@
 """What every command keeps to, held for each in the table: one that is new is held as soon as it stands there."""
 
 import os
+import pty
 import subprocess
+from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
 
+from dexctl.__main__ import main
 from dexctl.commands import COMMANDS
 from dexctl.commands.tree import load
+from dexctl.profile.load import load as load_profile
+from dexctl.store.images import ImagesMetadata, ImagesWriter
+from dexctl.store.states import StatesMetadata, StatesWriter
 
+from .conftest import everything
+
+ROOT = Path(__file__).parents[2]
 ESCAPE = "\x1b["
-# A call of each command that only checks. Where that takes data or a robot, the command's own tests have it.
+# A call of each command that only checks.
 CHECKS = {
     "simulate": "-p block-yaw --seconds 1 --video a.mp4",
     "rollout-worker": "--connect tcp://127.0.0.1:1 -p block-yaw",
@@ -17,7 +28,13 @@ CHECKS = {
     "evaluate": "--policy zero --profile block-yaw --trials 1",
     "keygen": "key",
 }
-CHECKED_ELSEWHERE = {"render", "train-vision", "deploy", "calibrate"}
+# The same of commands that read datasets, in this process: the checks themselves take torch.
+CHECKS_OF_DATA = {
+    "render": "states.zarr -o images-2.zarr --sheet a.png --video a.mp4",
+    "train-vision": "images.zarr -o run --held-out images.zarr",
+}
+# What takes a robot, or a recording of one, is held there, in a folder that is looked through likewise.
+CHECKED_ELSEWHERE = {"deploy": "tests/robot/test_deploy.py", "calibrate": "tests/contract/test_calibrate.py"}
 # A call of each command whose input is not there.
 MISSING = {
     "simulate": "--policy none",
@@ -50,12 +67,32 @@ DRY = [called for called, part in CALLS.items() if any("--dry-run" in one.opts f
 NEEDY = [called for called, part in CALLS.items() if any(one.required for one in part.params)]
 
 
-def everything(folder):
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+@pytest.fixture
+def datasets(tmp_path, monkeypatch):
+    """One state and its pictures, in the folder that commands of this process run in."""
+    monkeypatch.chdir(tmp_path)
+    loaded = load_profile("vision-small", (), {})
+    edge_px, cameras = loaded.profile.vision.image_px, list(loaded.profile.cameras)
+    shared = {"profile": msgspec.to_builtins(loaded.profile), "profile_digest": loaded.digest, "seed": 0}
+    pose = {
+        "qpos": np.zeros((1, 31), np.float32),
+        "object_position_m": np.zeros((1, 3), np.float32),
+        "object_quaternion_wxyz": np.array([[1, 0, 0, 0]], np.float32),
+    }
+    about = StatesMetadata(**shared, policy="zero", positions=31)
+    with StatesWriter(tmp_path / "states.zarr", about) as writer:
+        writer.append({**pose, "episode": np.zeros(1, np.int64)})
+    sizes = {"height_px": edge_px, "width_px": edge_px, "positions": 31}
+    about = ImagesMetadata(**shared, cameras=cameras, renderer="classic", **sizes)
+    with ImagesWriter(tmp_path / "images.zarr", about, {}) as writer:
+        pictures = np.zeros((1, len(cameras), edge_px, edge_px, 3), np.uint8)
+        own = {"state_row": np.zeros(1, np.int64), "augmentation": np.zeros(1, np.uint8)}
+        writer.append({**pose, **own, "images": pictures})
 
 
 def test_every_command_is_checked_here_or_by_its_own_tests():
-    assert {called for called in DRY if called not in CHECKS} <= CHECKED_ELSEWHERE
+    assert set(DRY) == CHECKS.keys() | CHECKS_OF_DATA.keys() | CHECKED_ELSEWHERE.keys()
+    assert all("everything(" in (ROOT / path).read_text() for path in CHECKED_ELSEWHERE.values())
     assert COMMANDS.keys() - WITHOUT_INPUT <= MISSING.keys()
 
 
@@ -91,6 +128,25 @@ def test_a_dry_run_touches_nothing(shell, tmp_path, called):
     result = shell(f"dexctl {called} {CHECKS[called]} --dry-run")
     assert result.returncode == 0, result.stderr
     assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("called", CHECKS_OF_DATA)
+def test_a_dry_run_on_data_touches_nothing(datasets, tmp_path, called):
+    before = everything(tmp_path)
+    assert main([called, *CHECKS_OF_DATA[called].split(), "--dry-run"]) == 0
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("line", ["render - -o images.zarr", "train-vision - -o run"])
+def test_a_terminal_on_stdin_where_rows_should_come_is_64_with_what_to_pipe(monkeypatch, capsys, tmp_path, line):
+    monkeypatch.chdir(tmp_path)
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs) as terminal:
+        monkeypatch.setattr("sys.stdin", terminal)
+        assert main(line.split()) == 64
+    os.close(ours)
+    assert "nothing is piped into stdin\nTry: dexctl " in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in WITHOUT_INPUT])

@@ -11,8 +11,11 @@ GATHER = "simulate --policy zero -p block-paper --set task.start_random_steps=0 
 DRAW = "render states.zarr -o images.zarr --set render.detail_px=6.0 --size 16 --workers 1"
 
 
-def ends_with(program, number, after):
+def ends_with(program, number, after, tells=None):
     program.wait(after)
+    if tells is not None:
+        program.ask(signal.SIGUSR1)
+        assert program.wait("status")[0][tells] >= 0
     program.ask(number)
     assert program.end() == 128 + number, program.messages
     (end,) = program.of("end")
@@ -32,7 +35,7 @@ def test_gathering_keeps_the_states_it_has_and_goes_on(start, shell, tmp_path, n
 
 @pytest.mark.usefixtures("states")
 def test_rendering_keeps_the_pictures_it_has_and_goes_on(start, shell, tmp_path):
-    ends_with(start(f"{DRAW} --count 1000000"), signal.SIGTERM, "ready")
+    ends_with(start(f"{DRAW} --count 1000000"), signal.SIGTERM, "ready", tells="states")
     kept = len(Images(tmp_path / "images.zarr")) if (tmp_path / "images.zarr").exists() else 0
     assert shell(f"dexctl {DRAW} --count {kept + 2}").returncode == 0
     assert len(Images(tmp_path / "images.zarr")) == kept + 2

@@ -9,6 +9,8 @@ import threading
 import time
 from pathlib import Path
 
+from ..contract.events_page import faults
+
 PATIENCE_S = 300.0
 REPOSITORY = Path(__file__).parents[2]
 
@@ -31,7 +33,7 @@ class Command:
             stderr=subprocess.PIPE,
             text=True,
         )
-        self.events, self.said = queue.SimpleQueue(), []
+        self.events, self.said, self.faults, self.command = queue.SimpleQueue(), [], [], None
         self.readers = [
             threading.Thread(target=self._read_events, daemon=True),
             threading.Thread(target=self._read_words, daemon=True),
@@ -41,7 +43,11 @@ class Command:
 
     def _read_events(self):
         for line in self.process.stdout:
-            self.events.put(json.loads(line))
+            event = json.loads(line)
+            self.command = self.command or event.get("command")
+            if "event" in event:
+                self.faults += faults(event, self.command)
+            self.events.put(event)
         self.events.put(None)
 
     def _read_words(self):
@@ -72,6 +78,7 @@ class Command:
         self.process.wait(timeout=PATIENCE_S)
         for reader in self.readers:
             reader.join(timeout=PATIENCE_S)
+        assert self.faults == [], "events that man/dexctl-events.5 does not know"
         return self.process.returncode, "".join(self.said)
 
     def kill(self):
@@ -81,6 +88,7 @@ class Command:
             reader.join(timeout=PATIENCE_S)
         for stream in (self.process.stdout, self.process.stderr):
             stream.close()
+        assert self.faults == [], "events that man/dexctl-events.5 does not know"
 
 
 def serve_robot(folder, *arguments, rate="max", profile="robot/same", **variables):

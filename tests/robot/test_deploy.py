@@ -17,6 +17,7 @@ from dexctl.robot.opening import open_robot
 from dexctl.robot.server import RobotServer
 from dexctl.store.recordings import Recording
 
+from ..contract.conftest import everything
 from .running import Command, serve_robot
 
 
@@ -145,11 +146,12 @@ def in_this_process(robot, tmp_path, monkeypatch):
 
 
 def test_a_plan_moves_nothing_and_tells_how_each_observation_is_had(in_this_process, robot, tmp_path, capsys):
+    before = everything(tmp_path)
     in_this_process(dry_run=True, policy="block-yaw")
     plan = json.loads(capsys.readouterr().out)
     assert plan["observations"]["object_velocity"].startswith("differences")
     assert plan["armed"] is True
-    assert list(tmp_path.glob("*.zarr")) == []
+    assert everything(tmp_path) == before
     assert robot.rest() == []
 
 

@@ -154,8 +154,20 @@ def test_images_of_another_size_than_promised_are_refused(dataset):
     file = dataset / "zarr.json"
     document = json.loads(file.read_text())
     document["attributes"]["dexctl"]["height_px"] = 32
+    # As an older program wrote it.
+    del document["attributes"]["dexctl"]["checksum"]
     file.write_text(json.dumps(document))
     with pytest.raises(DataError, match="array images"):
+        Images(dataset)
+
+
+@pytest.mark.parametrize(("key", "value"), [("seed", 1), ("rows", 8), ("height_px", 32), ("checksum", "0")])
+def test_what_describes_a_dataset_cannot_change_unnoticed(dataset, key, value):
+    file = dataset / "zarr.json"
+    document = json.loads(file.read_text())
+    document["attributes"]["dexctl"][key] = value
+    file.write_text(json.dumps(document))
+    with pytest.raises(DataError, match="its checksum does not fit"):
         Images(dataset)
 
 

@@ -19,6 +19,8 @@ from dexctl.policy import checkpoint
 from dexctl.profile.load import load
 from dexctl.store.images import Images
 
+from ..contract.events_page import faults
+
 DEXCTL = f"{sysconfig.get_path('scripts')}/dexctl"
 
 
@@ -32,6 +34,7 @@ def dexctl(tmp_path):
             [DEXCTL, *words], cwd=tmp_path, input=stdin, capture_output=True, check=False, timeout=300, env=kept
         )
         lines = [json.loads(line) for line in done.stdout.splitlines()]
+        assert [fault for line in lines if "event" in line for fault in faults(line, words[0])] == []
         return done.returncode, lines, done.stderr.decode()
 
     return run
