@@ -134,6 +134,50 @@ def test_the_highest_exit_code_is_the_launcher_s(ssh, worker):
     assert told.stdout == "127.0.0.1/0: rollout-worker --fail\n127.0.0.1/0: to stderr\n"
 
 
+# Stands in for an ssh that finds no place at sshd for the first so many times.
+FULL = """#!/bin/sh
+echo >>{tries}
+[ "$(wc -l <{tries})" -gt {times} ] || {{ echo "kex_exchange_identification: read" >&2; exit 255; }}
+for last; do :; done
+exec sh -c "$last"
+"""
+
+
+@pytest.mark.parametrize(
+    ("times", "code", "ends"), [(1, 77, "to stderr"), (9, 130, "no connection, trying again in 1 s")]
+)
+def test_a_connection_that_fails_is_tried_again_until_all_are_to_stop(worker, tmp_path, times, code, ends):
+    tries, near = tmp_path / "tries", tmp_path / "near"
+    near.write_text(FULL.format(tries=tries, times=times))
+    near.chmod(0o755)
+    (tmp_path / "hosts").write_text("there\n")
+    with subprocess.Popen(
+        [ROOT / "tools/ssh-workers", tmp_path / "hosts", "--", "--fail"],
+        env={**os.environ, "SSH": str(near), "DEXCTL": worker},
+        stdout=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    ) as launcher:
+        lines = [launcher.stdout.readline() for _ in range(2)]
+        assert lines == [
+            "there/0: kex_exchange_identification: read\n",
+            "there/0: no connection, trying again in 1 s\n",
+        ]
+        if times > 1:
+            os.killpg(launcher.pid, signal.SIGINT)
+        lines += launcher.stdout.read().splitlines(keepends=True)
+        assert launcher.wait(PATIENCE_S) == code
+    assert lines[-1] == f"there/0: {ends}\n"
+
+
+def test_srun_s_own_n_is_no_dry_run():
+    told = run(ROOT / "tools/slurm-workers", "-n", "4", "--", "--connect", "tcp://head:5", SRUN="true")
+    assert (told.returncode, told.stdout) == (64, "")
+    assert "write --ntasks=4" in told.stderr
+    told = run(ROOT / "tools/slurm-workers", "-n", "-n4", "--", "--connect", "tcp://head:5")
+    assert told.stdout.startswith("srun --kill-on-bad-exit=0 --quit-on-interrupt '-n4' sh -c ")
+
+
 def wait_for_lines(path, count):
     deadline_s = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline_s:
