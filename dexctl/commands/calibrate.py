@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from dexctl.commands.options import DryRun, Json, Quiet, Settings, complete_profiles
+from dexctl.commands.options import DryRun, Json, OwnKey, Quiet, Settings, complete_profiles
 
 
 def calibrate(
@@ -61,9 +61,7 @@ def calibrate(
     timeout: Annotated[
         float, typer.Option(min=0.0, metavar="SECONDS", help="How long to wait for the robot's first answer.")
     ] = 10.0,
-    key: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Own CURVE key: a .key_secret file, see keygen.")
-    ] = None,
+    key: OwnKey = None,
     server_key: Annotated[Path | None, typer.Option(metavar="PATH", help="The robot's public .key file.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the order in which 'coordinate' tries.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what an interrupted fit had found.")] = False,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dexctl.commands.options import DryRun, Json, PolicyPath, Quiet, Settings, complete_profiles
+from dexctl.commands.options import DryRun, Json, OwnKey, PolicyPath, Quiet, Settings, complete_profiles
 
 
 def deploy(
@@ -46,9 +46,7 @@ def deploy(
     timeout: Annotated[
         float, typer.Option(min=0.0, metavar="SECONDS", help="How long to wait for the robot's first answer.")
     ] = 10.0,
-    key: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Own CURVE key: a .key_secret file, see keygen.")
-    ] = None,
+    key: OwnKey = None,
     server_key: Annotated[Path | None, typer.Option(metavar="PATH", help="The robot's public .key file.")] = None,
     settings: Settings = None,
     dry_run: DryRun = False,

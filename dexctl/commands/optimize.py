@@ -12,6 +12,7 @@ from dexctl.commands.options import (
     DryRun,
     Fresh,
     Json,
+    OwnKey,
     ProfileName,
     Quiet,
     RunPath,
@@ -69,9 +70,7 @@ def optimize(
     endpoint_file: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Write the endpoint there once it is bound.")
     ] = None,
-    key: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Own CURVE key: a .key_secret file, see keygen.")
-    ] = None,
+    key: OwnKey = None,
     allow: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Public keys of the workers to let in; may change meanwhile.")
     ] = None,
@@ -136,6 +135,9 @@ def optimize(
             raise UsageError(f"--key goes with {missing}", "'dexctl keygen PATH' makes key pairs.")
         keys = server_keys(key, allow)
         options = ("--key", str(worker_key), "--server-key", str(key.with_suffix(".key")))
+    elif allow is not None or worker_key is not None:
+        alone = "--allow" if allow is not None else "--worker-key"
+        raise UsageError(f"{alone} is for keys, and there is none of this optimizer", "Give --key PATH, too.")
     if dry_run:
         from dexctl.wire.endpoint import host_to_bind
 

@@ -104,6 +104,10 @@ RunPath = Annotated[
 
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start over in a new folder beside the run's, never over it.")]
 
+OwnKey = Annotated[
+    Path | None, typer.Option("--key", metavar="PATH", help="Own CURVE key: a .key_secret file, see keygen.")
+]
+
 SenderKey = Annotated[
     Path | None, typer.Option("--server-key", metavar="PATH", help="With tcp://: the sender's public .key file.")
 ]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dexctl.commands.options import Backend, DryRun, Json, Quiet, Settings, complete_profiles
+from dexctl.commands.options import Backend, DryRun, Json, OwnKey, Quiet, Settings, complete_profiles
 
 
 def rollout_worker(
@@ -34,9 +34,7 @@ def rollout_worker(
         int,
         typer.Option(min=0, help="Wait for the next policy after so many segments, as --sync wants; 0 never waits."),
     ] = 0,
-    key: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Own CURVE key: a .key_secret file, see keygen.")
-    ] = None,
+    key: OwnKey = None,
     server_key: Annotated[Path | None, typer.Option(metavar="PATH", help="The optimizer's public .key file.")] = None,
     dumps: Annotated[Path, typer.Option(metavar="FOLDER", help="Where failing simulations are written down.")] = Path(
         "failures"
@@ -56,9 +54,12 @@ def rollout_worker(
     from dexctl.console.worker_session import WorkerPlan, run_worker
     from dexctl.errors import UsageError
     from dexctl.profile.load import load
+    from dexctl.wire.endpoint import host_of
+    from dexctl.wire.keys import worker_keys
 
-    if (key is None) != (server_key is None):
-        raise UsageError("--key and --server-key go together", "'dexctl keygen PATH' makes key pairs.")
+    for endpoint in connect:
+        host_of(endpoint)
+    keys = worker_keys(key, server_key)
     if settings and profile is None:
         raise UsageError("--set changes a profile, and the optimizer's is used as it is", "Give --profile too.")
     loaded = load(profile, settings or ()) if profile else None
@@ -72,8 +73,7 @@ def rollout_worker(
             name=name,
             timeout_s=timeout,
             segments_per_version=segments_per_version,
-            key=key,
-            server_key=server_key,
+            keys=keys,
             dumps=dumps,
             backend=physics,
         ),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dexctl.commands.options import Json, Quiet
+from dexctl.commands.options import Json, OwnKey, Quiet
 
 
 def status(
@@ -15,9 +15,7 @@ def status(
         list[str],
         typer.Argument(metavar="ENDPOINT", help="Where optimizer processes listen: tcp://HOST:PORT."),
     ],
-    key: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Own CURVE key: a .key_secret file that is let in.")
-    ] = None,
+    key: OwnKey = None,
     server_key: Annotated[Path | None, typer.Option(metavar="PATH", help="The optimizer's public .key file.")] = None,
     timeout: Annotated[float, typer.Option(min=0.0, metavar="SECONDS", help="How long to wait for an answer.")] = 5.0,
     json: Json = False,
@@ -25,17 +23,19 @@ def status(
 ) -> None:
     """Tell who works for an optimizer: host, rate, staleness, last seen.
 
-    Training is not touched: the optimizer's socket answers, whatever the optimizer does.
+    Training is not touched: the optimizer's socket answers, whatever the optimizer does. Of several
+    endpoints all are asked at once; where one does not answer, the others are told all the same.
     """
     from dexctl.console.output import Output
     from dexctl.console.worker_table import document, table
-    from dexctl.errors import UsageError
-    from dexctl.wire.asking import ask
+    from dexctl.errors import DexctlError
+    from dexctl.wire.asking import ask_all
     from dexctl.wire.keys import worker_keys
 
-    if (key is None) != (server_key is None):
-        raise UsageError("--key and --server-key go together", "'dexctl keygen PATH' makes key pairs.")
-    keys = worker_keys(key, server_key) if key and server_key else None
-    answers = {one: ask(one, keys, timeout) for one in endpoint}
-    workers = [worker for answer in answers.values() for worker in answer.workers]
-    Output(json, quiet).show(document(answers), table(workers, f"{len(workers)} workers"))
+    answers = ask_all(endpoint, worker_keys(key, server_key), timeout)
+    failed = [answer for answer in answers.values() if isinstance(answer, DexctlError)]
+    if len(failed) < len(answers):
+        workers = [one for answer in answers.values() if not isinstance(answer, DexctlError) for one in answer.workers]
+        Output(json, quiet).show(document(answers), table(workers, f"{len(workers)} workers"))
+    if failed:
+        raise failed[0]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.panel import Panel
 
 INTERVAL_S = 30.0
+ROWS_INTERVAL_S = 1.0
 Value = str | int | float
 
 
@@ -39,7 +40,7 @@ class Progress:
         self._title = title
         self._quiet = quiet
         self._clock = clock
-        self._next_line_s = clock()
+        self._next_line_s = self._next_rows_s = clock()
         self._live: Live | None = None
         self._values: dict[str, Value] = {}
         self._rows: Rows | None = None
@@ -61,6 +62,13 @@ class Progress:
         elif self._clock() >= self._next_line_s:
             self._next_line_s = self._clock() + INTERVAL_S
             messages.info(", ".join(f"{label} {shown(value)}" for label, value in self._values.items()))
+
+    def show_rows(self, rows: Callable[[], Rows]) -> None:
+        """Shows newer rows, at most once a second; asked for and shown in a panel alone."""
+        if self._live and self._clock() >= self._next_rows_s:
+            self._next_rows_s = self._clock() + ROWS_INTERVAL_S
+            self._rows = rows()
+            self._live.update(self._panel())
 
     def __enter__(self) -> Progress:
         if not self._quiet and messages.is_live(sys.stderr):

@@ -21,7 +21,7 @@ from dexctl.console.run_folder import RunFolder
 from dexctl.console.signals import Signals
 from dexctl.console.tensorboard import Board
 from dexctl.console.training_plan import Place, Plan
-from dexctl.console.worker_table import table
+from dexctl.console.worker_table import first_rows
 from dexctl.errors import DexctlError
 from dexctl.evaluate.curve import draw_curve
 from dexctl.policy import checkpoint
@@ -32,7 +32,6 @@ from dexctl.reorient.action import num_actuators
 
 # A signal ends the wait, and so does experience; this bounds how late a dead worker is noticed.
 _TURN_S = 1.0
-_WORKERS_SHOWN = 16
 CURVE = "learning.png"
 
 
@@ -125,6 +124,7 @@ class Session:
                 while not training.ended(signals.stopped_by is not None or self._enough(training)):
                     updated = training.turn(_TURN_S, signals.fileno(), lambda: signals.stopped_by is not None)
                     signals.drain()
+                    progress.show_rows(lambda: first_rows(training.workers()))
                     if signals.take_status_request():
                         self._tell_status(events, training)
                     for index, status in workers.tend():
@@ -145,8 +145,7 @@ class Session:
         def emit(event: str, /, **fields: Any) -> None:
             if event == "iteration":
                 fields["elapsed_s"] = self._seconds_before + self._elapsed_s
-                workers = self._training.workers() if self._training else []
-                progress.update(self._shown(fields), table(workers[:_WORKERS_SHOWN], ""))
+                progress.update(self._shown(fields))
                 if self._board:
                     self._board.write(fields)
             elif event == "warning":

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dexctl.console.events import Events
 from dexctl.console.output import Output
 from dexctl.console.progress import Progress
 from dexctl.console.signals import Signals
 from dexctl.profile.load import Loaded, load
-from dexctl.wire.keys import worker_keys
+from dexctl.wire.keys import WorkerKeys
 from dexctl.wire.worker import Dismissed, WorkerEndpoint
 
 if TYPE_CHECKING:
@@ -31,8 +32,7 @@ class WorkerPlan:
     name: str | None
     timeout_s: float
     segments_per_version: int
-    key: Path | None
-    server_key: Path | None
+    keys: WorkerKeys | None
     dumps: Path
     backend: Literal["cpu", "warp"] | None
 
@@ -45,25 +45,43 @@ def run_worker(plan: WorkerPlan, output: Output) -> None:
             one that does not fit, one that refuses.
         Stopped: a signal.
     """
-    keys = worker_keys(plan.key, plan.server_key) if plan.key and plan.server_key else None
     wire = (plan.loaded or load(_UNTIL_WELCOME)).profile.wire
     digest = plan.loaded.digest if plan.loaded else ""
+    told: dict[str, Any] = {"worker": None, "version": 0, "segments": 0}
     with (
         Signals() as signals,
         Events("rollout-worker", output.event_stream(), profile_digest=digest) as events,
         Progress("rollout-worker", quiet=output.quiet) as progress,
-        WorkerEndpoint(
-            plan.connect, digest, wire, keys, plan.timeout_s, plan.name, wakeup_fd=signals.fileno()
-        ) as endpoint,
+        contextlib.ExitStack() as leaving,
     ):
+
+        def on_wakeup() -> None:
+            signals.drain()
+            signals.raise_if_stopped()
+            if signals.take_status_request():
+                events.emit("status", **told, connected=endpoint.connected)
+
+        endpoint = WorkerEndpoint(
+            plan.connect,
+            digest,
+            wire,
+            plan.keys,
+            plan.timeout_s,
+            plan.name,
+            wakeup_fd=signals.fileno(),
+            on_wakeup=on_wakeup,
+        )
+        leaving.enter_context(endpoint)
         try:
             welcome = endpoint.join()
+            told["worker"] = welcome.worker_index
             events.emit("ready", worker=welcome.worker_index, profile=welcome.digest)
 
             def on_segment(version: int, clocks: Clocks) -> None:
                 steps = welcome.layout.steps * welcome.layout.environments
+                told.update(version=version, segments=told["segments"] + 1)
                 progress.update({"policy": version, "steps/s": steps / clocks.total})
-                signals.raise_if_stopped()
+                on_wakeup()
 
             # What steps and acts takes seconds to import, and only those who are let in need it.
             from dexctl.rollout.worker import work
@@ -71,6 +89,3 @@ def run_worker(plan: WorkerPlan, output: Output) -> None:
             work(endpoint, welcome, plan.threads, plan.segments_per_version, on_segment, plan.dumps, plan.backend)
         except Dismissed:
             return
-        except InterruptedError:
-            signals.raise_if_stopped()
-            raise

@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 
 from dexctl.console.output import Cell, Table
+from dexctl.errors import DexctlError
 from dexctl.wire.messages import Answer, WorkerView
 
+SHOWN = 16
 HEADINGS = ("worker", "name", "host", "pid", "steps/s", "policy", "behind", "last seen, s")
 
 
@@ -18,9 +20,18 @@ def table(workers: Sequence[WorkerView], title: str) -> Table:
     return Table(HEADINGS, [_row(worker) for worker in workers], title)
 
 
-def document(answers: Mapping[str, Answer]) -> dict[str, Any]:
-    """What optimizer processes answered, by endpoint."""
-    return {"optimizers": [{"endpoint": endpoint, **msgspec.to_builtins(one)} for endpoint, one in answers.items()]}
+def first_rows(workers: Sequence[WorkerView]) -> Table:
+    """As many as fit on a screen, and how many there are."""
+    return table(workers[:SHOWN], f"{SHOWN} of {len(workers)} workers" if len(workers) > SHOWN else "")
+
+
+def document(answers: Mapping[str, Answer | DexctlError]) -> dict[str, Any]:
+    """What optimizer processes answered, by endpoint; ``error`` where one did not."""
+    return {"optimizers": [{"endpoint": endpoint, **_told(one)} for endpoint, one in answers.items()]}
+
+
+def _told(answer: Answer | DexctlError) -> dict[str, Any]:
+    return {"error": str(answer).partition("\n")[0]} if isinstance(answer, DexctlError) else msgspec.to_builtins(answer)
 
 
 def _row(worker: WorkerView) -> tuple[Cell, ...]:

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import zmq
 
-from dexctl.errors import ProtocolError, RefusedError, UnavailableError
+from dexctl.errors import DexctlError, ProtocolError, RefusedError, UnavailableError
 from dexctl.wire.connections import FAILED, Connections
 from dexctl.wire.endpoint import host_of
 from dexctl.wire.keys import WorkerKeys
 from dexctl.wire.messages import OPTIMIZER_CONTROL_BYTES, Answer, Ask, Fault, Refuse, decode_from_optimizer, encode
+
+
+def ask_all(endpoints: Sequence[str], keys: WorkerKeys | None, timeout_s: float) -> dict[str, Answer | DexctlError]:
+    """What all of them answer to ``ask``, at the same time, or why there is no answer; by endpoint.
+
+    Raises:
+        UsageError: one is no endpoint.
+    """
+    for endpoint in endpoints:
+        host_of(endpoint)
+
+    def answer(endpoint: str) -> Answer | DexctlError:
+        try:
+            return ask(endpoint, keys, timeout_s)
+        except DexctlError as error:
+            return error
+
+    with ThreadPoolExecutor(len(endpoints)) as asking:
+        return dict(zip(endpoints, asking.map(answer, endpoints), strict=True))
 
 
 def ask(endpoint: str, keys: WorkerKeys | None, timeout_s: float) -> Answer:

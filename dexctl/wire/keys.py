@@ -8,7 +8,7 @@ from pathlib import Path
 
 import zmq.auth
 
-from dexctl.errors import DataError, MissingError, RefusedError
+from dexctl.errors import DataError, MissingError, RefusedError, UsageError
 
 
 @dataclass(frozen=True)
@@ -46,17 +46,22 @@ def server_keys(secret: Path, allowed: Path) -> ServerKeys:
     return ServerKeys(public, private, allowed)
 
 
-def worker_keys(secret: Path, server: Path) -> WorkerKeys:
-    """Read a worker's keys.
+def worker_keys(secret: Path | None, server: Path | None) -> WorkerKeys | None:
+    """Read the keys of who connects, None where neither file is given.
 
     Args:
-        secret: the worker's ``.key_secret`` file.
-        server: the optimizer's ``.key`` file.
+        secret: its own ``.key_secret`` file.
+        server: the ``.key`` file of the other side.
 
     Raises:
+        UsageError: one is given without the other.
         MissingError, DataError, RefusedError: a file is not there, is no key file, or can be
             read by others.
     """
+    if secret is None and server is None:
+        return None
+    if secret is None or server is None:
+        raise UsageError("--key and --server-key go together", "'dexctl keygen PATH' makes key pairs.")
     public, private = _read_secret(secret)
     return WorkerKeys(public, private, _read(server)[0])
 
@@ -101,12 +106,10 @@ class AllowList:
 def _read(path: Path) -> tuple[bytes, bytes | None]:
     try:
         public, secret = zmq.auth.load_certificate(path)
-    except FileNotFoundError:
-        raise MissingError(f"no key file at {path}", "Make one with dexctl keygen.") from None
     except (OSError, ValueError) as error:
-        missing = not path.exists()
-        kind = MissingError if missing else DataError
-        raise kind(f"{path}: {error}", "Make a key file with dexctl keygen.") from None
+        if not path.exists():
+            raise MissingError(f"no key file at {path}", "Make one with dexctl keygen.") from None
+        raise DataError(f"{path}: {error}", "Make a key file with dexctl keygen.") from None
     for key in (public, secret):
         if key is not None and len(key) != 40:
             raise DataError(f"{path} holds a key of {len(key)} characters, not 40")

@@ -28,8 +28,7 @@ __all__ = ["Dismissed", "Orphaned", "Welcome", "WorkerEndpoint"]
 class WorkerEndpoint:
     """Connects to one of several optimizers, and stays connected in a thread of its own.
 
-    The methods are for one thread. Those that wait raise ``InterruptedError`` when ``wakeup_fd``
-    becomes readable, and every method raises what ended the connection for good: ``Orphaned``
+    The methods are for one thread, and raise what ended the connection for good: ``Orphaned``
     (75) after ``wire.orphan_timeout_s`` without a word, ``ProtocolError`` (76) or ``RefusedError``
     (77) when refused, ``Dismissed`` when the training is over.
 
@@ -41,7 +40,9 @@ class WorkerEndpoint:
         timeout_s: how long ``join`` tries.
         name: an id that is kept over restarts; by default a random one.
         layout: of the segments it makes; by default the optimizer's.
-        wakeup_fd: a descriptor that ends every wait; it is not read here.
+        wakeup_fd: a descriptor that interrupts every wait; it is not read here.
+        on_wakeup: called when it is readable: it drains it, and may raise what ends the wait; by default
+            every wait ends with ``InterruptedError``.
         shared_folder: where parameters are shared with other processes of this host.
     """
 
@@ -55,6 +56,7 @@ class WorkerEndpoint:
         name: str | None = None,
         layout: Layout | None = None,
         wakeup_fd: int | None = None,
+        on_wakeup: Callable[[], None] | None = None,
         shared_folder: Path | None = None,
     ) -> None:
         for endpoint in connect:
@@ -64,6 +66,7 @@ class WorkerEndpoint:
         self._thread = WorkerThread(connect, identity, wire, keys, folder)
         self._timeout_s = timeout_s
         self._wakeup_fd = wakeup_fd
+        self._on_wakeup = on_wakeup or _interrupt
         self._layout = layout
         self._taken = ("", 0)
         self._thread.start()
@@ -145,6 +148,11 @@ class WorkerEndpoint:
         self._thread.hand_over(header, frames)
         return True
 
+    @property
+    def connected(self) -> bool:
+        """Whether an optimizer has let it in and still answers."""
+        return self._thread.joined
+
     def close(self) -> None:
         """Say goodbye; segments that are not acknowledged are given up."""
         self._thread.stop()
@@ -175,7 +183,11 @@ class WorkerEndpoint:
                 return
             # The bell rings when something changes; the limit is for a thread that has ended.
             if self._thread.bell.wait(min(left_s, 1.0), self._wakeup_fd):
-                raise InterruptedError("woken by a signal")
+                self._on_wakeup()
+
+
+def _interrupt() -> None:
+    raise InterruptedError("woken by a signal")
 
 
 def _header(layout: Layout, version: int, report: dict[str, float], worker: str, sequence: int) -> SegmentHeader:

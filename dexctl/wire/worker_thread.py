@@ -78,6 +78,7 @@ class WorkerThread(threading.Thread):
     Attributes:
         bell: rings whenever something below changes.
         welcome: the last one.
+        joined: whether the optimizer that sent it still answers.
         ended: why nothing more can be had from here.
         trouble: what kept it from joining so far.
         used_version: what the worker acts with.
@@ -111,7 +112,7 @@ class WorkerThread(threading.Thread):
         self._choice = random.Random()
         self._endpoint = self._choice.choice(self._endpoints)
         self._connection: Connection | None = None
-        self._joined = self._greeting = False
+        self.joined = self._greeting = False
         self._failures = 0
         self._unsaid: deque[FromWorker] = deque()
         self._tracker: zmq.MessageTracker | None = None
@@ -124,7 +125,7 @@ class WorkerThread(threading.Thread):
     def room(self) -> bool:
         """Whether a segment that is handed over now goes out at once."""
         with self._lock:
-            return self._joined and self._outbox.room
+            return self.joined and self._outbox.room
 
     def hand_over(self, header: Callable[[str, int], SegmentHeader], frames: list[memoryview]) -> None:
         """Take a segment.
@@ -150,7 +151,7 @@ class WorkerThread(threading.Thread):
         except Exception as error:
             self.ended = error
         finally:
-            if self._joined:
+            if self.joined:
                 self._say(Goodbye(reason=""))
             self._connections.close()
             self._socket.close(linger=int(LINGER_S * 1000))
@@ -211,7 +212,7 @@ class WorkerThread(threading.Thread):
         self._socket, self._connections = self._open()
 
     def _disconnected(self) -> None:
-        self._joined = self._greeting = False
+        self.joined = self._greeting = False
         self._connection = None
         self._tracker = None
         self._unsaid.clear()
@@ -224,7 +225,7 @@ class WorkerThread(threading.Thread):
             self._greeting = True
         elif change.event == zmq.EVENT_DISCONNECTED:
             # The same optimizer is given its time to come back; tries that end in no welcome do not begin it anew.
-            self._opened_s = now_s if self._joined else self._opened_s
+            self._opened_s = now_s if self.joined else self._opened_s
             self._disconnected()
             if change.connection:
                 change.connection.handle.close()
@@ -296,7 +297,7 @@ class WorkerThread(threading.Thread):
             self._outbox.resume(welcome.received, welcome.outstanding, welcome.credits)
             if fresh:
                 self._outbox.drop_newer(welcome.version)
-            self._joined = True
+            self.joined = True
         self.download.follow(welcome.instance)
         self.trouble = NOBODY
         self.welcome = welcome
@@ -312,7 +313,7 @@ class WorkerThread(threading.Thread):
     def _speak(self, now_s: float) -> None:
         if self._greeting and self._say(self._hello()):
             self._greeting = False
-        if not self._joined:
+        if not self.joined:
             return
         self._unsaid.extend(self.download.requests())
         while self._unsaid and self._say(self._unsaid[0]):
@@ -363,20 +364,20 @@ class WorkerThread(threading.Thread):
         self._heard_s += pause_s
         self._opened_s += pause_s
         silent_s = now_s - self._heard_s
-        if self._joined and self._connection:
+        if self.joined and self._connection:
             silent_s = min(silent_s, self._connection.silent_s())
         if self.welcome and silent_s > self._wire.orphan_timeout_s:
             self.ended = Orphaned(
                 f"no word from an optimizer for {silent_s:.0f} s: {self.trouble}",
                 "Start the optimizer again, then the worker.",
             )
-        elif self._joined and silent_s > self._wire.timeout_s:
+        elif self.joined and silent_s > self._wire.timeout_s:
             self.trouble = f"{self._endpoint} is silent"
             self._reopen(now_s)
-        elif not self._joined and now_s - self._opened_s > ATTEMPT_S:
+        elif not self.joined and now_s - self._opened_s > ATTEMPT_S:
             self._reopen(now_s)
         # While bytes of a segment are on their way they speak for the worker.
         under_way = self._tracker is not None and not self._tracker.done
-        if self._joined and not under_way and now_s - self._spoke_s >= self._wire.heartbeat_s:
+        if self.joined and not under_way and now_s - self._spoke_s >= self._wire.heartbeat_s:
             self._spoke_s = now_s
             self._say(Ping(version=self.used_version))

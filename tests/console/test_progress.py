@@ -1,5 +1,6 @@
 import pytest
 
+from dexctl.console.output import Table
 from dexctl.console.progress import INTERVAL_S, Progress, shown, shown_duration
 
 
@@ -21,6 +22,28 @@ def test_off_a_terminal_there_is_one_plain_line_an_interval(capsys):
         clock.now_s += 1
         progress.update({"reward": 0.8})
     assert capsys.readouterr() == ("", "info: steps/s 3,200, reward 0.5\ninfo: steps/s 3,200, reward 0.8\n")
+
+
+def test_a_panel_s_rows_are_renewed_once_a_second_between_the_values(monkeypatch, capsys):
+    monkeypatch.setattr("dexctl.console.messages.is_live", lambda stream: True)
+    clock, shown_rows = Clock(), []
+
+    def rows():
+        shown_rows.append(clock.now_s)
+        return Table(("worker",), [(len(shown_rows),)], "")
+
+    with Progress("optimize", clock=clock) as progress:
+        for _ in range(5):
+            progress.show_rows(rows)
+            clock.now_s += 0.5
+    assert shown_rows == [100.0, 101.0, 102.0]
+    assert "worker" in capsys.readouterr().err
+
+
+def test_off_a_terminal_nobody_asks_for_rows(capsys):
+    with Progress("optimize", clock=Clock()) as progress:
+        progress.show_rows(lambda: pytest.fail("nothing shows them"))
+    assert capsys.readouterr().err == ""
 
 
 def test_quiet_shows_nothing(capsys):

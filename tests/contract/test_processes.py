@@ -36,7 +36,9 @@ def test_processes_serve_their_workers_tell_of_them_and_fall_together(start, she
         [joined[0]["pid"]],
         [joined[1]["pid"]],
     ]
-    told = shell(f"dexctl status {endpoints[0]}")
+    # Where one does not answer, the others are told all the same.
+    told = shell(f"dexctl status {endpoints[0]} tcp://127.0.0.1:1 --timeout 4")
+    assert (told.returncode, told.stderr.splitlines()[0]) == (69, "error: no answer from tcp://127.0.0.1:1")
     assert told.stdout.splitlines()[0] == "1 workers"
     assert "local-" in told.stdout
     # One killed ends all, with a checkpoint to go on from, by however many processes.

@@ -8,9 +8,10 @@ import pytest
 import zmq
 
 from dexctl.console.key_pair import make_key_pair
-from dexctl.errors import ProtocolError, RefusedError, UnavailableError
+from dexctl.console.worker_table import document
+from dexctl.errors import ProtocolError, RefusedError, UnavailableError, UsageError
 from dexctl.wire.arrivals import Refused, Segment
-from dexctl.wire.asking import ask
+from dexctl.wire.asking import ask, ask_all
 from dexctl.wire.keys import server_keys, worker_keys
 from dexctl.wire.messages import Answer, Ask, encode
 
@@ -60,6 +61,18 @@ def test_only_a_key_that_is_let_in_is_answered(make_optimizer, tmp_path):
         ask(optimizer.endpoint, keys("other"), 10.0)
     with pytest.raises((RefusedError, UnavailableError)):
         ask(optimizer.endpoint, None, 2.0)
+
+
+def test_who_does_not_answer_keeps_the_others_from_nothing(make_optimizer, make_worker, free_port):
+    optimizer, gone = make_optimizer(), f"tcp://127.0.0.1:{free_port}"
+    make_worker(optimizer.endpoint, name="mine")
+    answers = ask_all([gone, optimizer.endpoint], None, 1.0)
+    assert list(answers) == [gone, optimizer.endpoint]
+    first, second = document(answers)["optimizers"]
+    assert first == {"endpoint": gone, "error": f"no answer from {gone}"}
+    assert [worker["name"] for worker in second["workers"]] == ["mine"]
+    with pytest.raises(UsageError, match="nowhere is not"):
+        ask_all([optimizer.endpoint, "nowhere"], None, 0.5)
 
 
 def test_nobody_is_unavailable(free_port):

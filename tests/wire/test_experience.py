@@ -205,7 +205,7 @@ def test_a_worker_gives_up_when_nobody_answers(make_worker, free_port):
         worker.join()
 
 
-def test_a_worker_moves_to_another_optimizer_when_its_own_is_gone(make_optimizer, make_worker, inbox_of, arrays):
+def test_a_worker_moves_to_another_optimizer_when_its_own_is_gone(make_optimizer, make_worker, inbox_of, until, arrays):
     optimizers = [make_optimizer(), make_optimizer()]
     inboxes = [inbox_of(optimizer) for optimizer in optimizers]
     worker = make_worker(*(optimizer.endpoint for optimizer in optimizers))
@@ -213,6 +213,13 @@ def test_a_worker_moves_to_another_optimizer_when_its_own_is_gone(make_optimizer
     first = next(i for i, optimizer in enumerate(optimizers) if optimizer.workers())
     inboxes[first].wait(Segment)
     optimizers[first].close()
+
+    def noticed():
+        inboxes[1 - first].pump()
+        return not worker.connected or inboxes[1 - first].of(Joined)
+
+    # What is sent before it is noticed may have reached the first, and is not sent to another.
+    until(noticed, "the worker to notice")
     worker.send(0, arrays(1))
     inboxes[1 - first].wait(Segment)
     assert inboxes[1 - first].tags()[-1] == 1
@@ -294,6 +301,29 @@ def test_a_signal_ends_a_workers_wait(make_optimizer, make_worker):
         threading.Timer(0.1, os.write, (write, b"\2")).start()
         with pytest.raises(InterruptedError):
             worker.parameters(wait_for=1)
+    finally:
+        worker.close()
+        os.close(read)
+        os.close(write)
+
+
+def test_a_signal_that_ends_nothing_is_answered_and_waited_on(make_optimizer, make_worker, arrays):
+    read, write = os.pipe()
+    asked = []
+
+    def on_wakeup():
+        asked.append(os.read(read, 9))
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+
+    try:
+        worker = make_worker(make_optimizer().endpoint, wakeup_fd=read, on_wakeup=on_wakeup)
+        os.write(write, b"\12")
+        threading.Timer(0.1, os.write, (write, b"\2")).start()
+        with pytest.raises(KeyboardInterrupt):
+            worker.parameters(wait_for=1)
+        assert asked == [b"\12", b"\2"]
+        assert worker.connected
     finally:
         worker.close()
         os.close(read)
