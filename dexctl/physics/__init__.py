@@ -67,5 +67,8 @@ class Physics(Protocol):
         ...
 
     def derive_constants(self, ids: Tensor) -> None:
-        """Computes again, for simulations ``ids`` (n,), what the engine derives from fields that were written."""
+        """Computes again, for simulations ``ids`` (n,), what the engine derives from fields that were written.
+
+        Warp computes it for all, which leaves the others' as it is where their fields are.
+        """
         ...

@@ -67,8 +67,8 @@ class Backlash:
     """Slack between motor and joint: s in [-1, 1] says where in its slack each tendon hangs.
 
     An action moves the joint only for the share of the step in which its tendon is taut. The
-    share's denominator is the unclipped change of the slack, as in robogym: the paper's clipped one
-    would move nothing at all until the slack is used up.
+    share's denominator is the unclipped change of the slack, as in robogym; with the paper's clipped one
+    nothing moves at all until the slack is used up.
     """
 
     def __init__(
@@ -94,7 +94,8 @@ class Backlash:
     def begin(self, ids: Tensor, kept: Drawn) -> None:
         """Gives simulations ``ids`` (n,) the speeds of their slack, which starts in its middle."""
         factor = kept["log_factor"].unflatten(1, self.log_speed.shape)
-        speed = torch.exp(self.log_speed * factor)
+        by_log = self._settings.spread == "log"
+        speed = torch.exp(self.log_speed * factor) if by_log else torch.exp(self.log_speed) * factor
         self.speed[ids] = speed.clamp_min(self._settings.slowest_per_s)
         self.slack[ids] = 0.0
 
@@ -103,6 +104,8 @@ class Backlash:
         action = torch.where(action.abs() < self._settings.dead_zone, 0.0, action)
         slack, speed = self.slack[rows], self.speed[rows]
         change = action * torch.where(action < 0, speed[..., 0], speed[..., 1]) * self._period_s
-        taut = 1.0 - ((torch.sign(action) - slack).abs() / (change.abs() + _TINY)).clamp(0.0, 1.0)
-        self.slack[rows] = (slack + change).clamp(-1.0, 1.0)
+        after = (slack + change).clamp(-1.0, 1.0)
+        taken = after - slack if self._settings.share == "clipped" else change
+        taut = 1.0 - ((torch.sign(action) - slack).abs() / (taken.abs() + _TINY)).clamp(0.0, 1.0)
+        self.slack[rows] = after
         return taut * action

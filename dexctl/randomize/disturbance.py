@@ -17,14 +17,18 @@ from dexctl.randomize.draw import UNIT, Drawn, Draws
 
 # N simulations, n of them.
 
+# Chosen: what is left of a step that is shortened, so that time goes on.
+_LEAST_STEP = 0.1
+
 
 class Timing:
-    """Physics steps that last longer, all of a control step alike."""
+    """Physics steps that last longer, or shorter too, all of a control step alike."""
 
     def __init__(self, settings: schema.Timing, timestep_s: float, physics: Physics, num_simulations: int) -> None:
         self._timestep_s = timestep_s
         self.episode = Draws("timing.episode", rate_per_s=(settings.rate_per_s, 1))
-        self.step = Draws("timing.step", of_mean=(Distribution(exponential=1.0), 1))
+        sign = UNIT if settings.sign == "either" else 1.0
+        self.step = Draws("timing.step", of_mean=(Distribution(exponential=1.0), 1), sign=(sign, 1))
         self._live = physics.model_field("opt.timestep")
         self.rate_per_s = torch.zeros(num_simulations, dtype=torch.float64)
 
@@ -35,7 +39,9 @@ class Timing:
 
     def apply(self, rows: Tensor, new: Drawn) -> None:
         """Writes the time steps of simulations ``rows`` (n,)."""
-        self._live[rows] = self._timestep_s + new["of_mean"][:, 0] / self.rate_per_s[rows]
+        extra = torch.where(new["sign"] < 0.5, -1.0, 1.0) * new["of_mean"]
+        steps = self._timestep_s + extra[:, 0] / self.rate_per_s[rows]
+        self._live[rows] = steps.clamp_min(_LEAST_STEP * self._timestep_s)
 
 
 class Force:

@@ -150,9 +150,10 @@ class Dynamics:
 
     def _weigh(self, ids: Tensor, factor: Tensor, scale: Tensor) -> None:
         """Mass and inertia together; the inertia of the same mass grows with the square of its size."""
-        mass = factor * self._nominal["body_mass"]
-        self._live["body_mass"][ids] = mass
-        self._object_mass[ids] = mass[:, self._object_bodies].sum(dim=1)
+        if self._settings.mass_acts_on == "mass-and-inertia":
+            mass = factor * self._nominal["body_mass"]
+            self._live["body_mass"][ids] = mass
+            self._object_mass[ids] = mass[:, self._object_bodies].sum(dim=1)
         inertia = factor[:, :, None] * self._nominal["body_inertia"]
         inertia[:, self._object_bodies] *= scale[:, :, None] ** 2
         self._live["body_inertia"][ids] = inertia
@@ -172,6 +173,8 @@ class Dynamics:
     def _limit(self, ids: Tensor, noise: Tensor) -> None:
         nominal = self._nominal["jnt_range"][self._joints]
         noise = noise.view(len(ids), len(self._limited), 2) * self._limited[:, None]
+        if self._settings.joint_limit_unit == "width":
+            noise = noise * (nominal[:, 1] - nominal[:, 0])[:, None]
         ranges = moved_limits(nominal, noise, self._settings.joint_width_kept)
         _reach(ranges, self._held.joints, self._held.joint_angles)
         self._write("jnt_range", ids, self._joints, ranges)

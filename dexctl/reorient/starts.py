@@ -95,7 +95,8 @@ class StartPlayer:
     def drive(self, ids: Tensor) -> None:
         """Writes the next random targets of simulations ``ids`` (n,)."""
         length = self._physics.actuator_length[ids]
-        key = randomness.derive(self.key[ids], _ACTION, self._attempt[ids], self._step[ids])
+        step = torch.zeros_like(self._step[ids]) if self._task.start_action == "held" else self._step[ids]
+        key = randomness.derive(self.key[ids], _ACTION, self._attempt[ids], step)
         bins = (randomness.uniform(key, length.shape[1]) * self._num_bins).long()
         action = self._average.update(bin_values(bins, self._num_bins), ids)
         self._physics.ctrl[ids] = self._targets(action, length, ids)

@@ -7,10 +7,11 @@ one has, noise is what comes out over what went in. So a distribution can be che
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import msgspec
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -93,7 +94,7 @@ def _physics(settings: schema.RandomizePhysics, scene: Scene, env: Environment, 
 
     first = scene.object_geoms[:1]
     yield physics("object_scale", "", factor("geom_rbound", first))
-    yield physics("mass", "body", factor("body_mass"))
+    yield physics("mass", "body", _mass(settings, scene, factor))
     friction = factor("geom_friction", first, 0)
     yield physics("friction", "", friction)
     yield physics("rolling_friction", "", factor("geom_friction", first, 2) / friction)
@@ -102,9 +103,23 @@ def _physics(settings: schema.RandomizePhysics, scene: Scene, env: Environment, 
     plain = torch.from_numpy(model.jnt_range[scene.joint_ids])
     moved = env.physics.model_field("jnt_range")[rows][:, scene.joint_ids] - plain
     # A stop at zero is held back from crossing it, so it says little of what was drawn.
-    yield physics("joint_limit_rad", "stop that is not at 0", moved[:, plain != 0], "rad")
+    if settings.joint_limit_unit == "width":
+        moved = moved / (plain[:, 1] - plain[:, 0])[:, None]
+    unit = "widths" if settings.joint_limit_unit == "width" else "rad"
+    yield physics("joint_limit_rad", "stop that is not at 0", moved[:, plain != 0], unit)
     gravity = env.physics.model_field("opt.gravity")[rows] - torch.from_numpy(model.opt.gravity.copy())
     yield physics("gravity_m_s2", "coordinate", gravity, "m/s2")
+
+
+def _mass(settings: schema.RandomizePhysics, scene: Scene, factor: Callable[..., Tensor]) -> Tensor:
+    """Factors (n, K) of the bodies that weigh something, told by what they act on."""
+    if settings.mass_acts_on == "mass-and-inertia":
+        return factor("body_mass")
+    drawn = factor("body_inertia", slice(None), 0)
+    # The object's inertia grows with its size too.
+    bodies = np.flatnonzero(scene.model.body_inertia[:, 0])
+    own = torch.from_numpy(np.isin(bodies, scene.object_bodies))
+    return torch.where(own, drawn / factor("geom_rbound", scene.object_geoms[:1]) ** 2, drawn)
 
 
 def _observation(
@@ -159,7 +174,9 @@ def _delay(settings: schema.Delay, delay: Delay, rows: Tensor) -> Sampled:
 
 
 def _backlash(settings: schema.Backlash, backlash: Backlash, rows: Tensor) -> Sampled:
-    factor = (torch.log(backlash.speed[rows]) / backlash.log_speed).flatten(1)
+    speed = backlash.speed[rows]
+    by_log = settings.spread == "log"
+    factor = (torch.log(speed) / backlash.log_speed if by_log else speed / torch.exp(backlash.log_speed)).flatten(1)
     each = "actuator and direction"
     return Sampled("randomize.unmodeled.backlash.log_factor", "episode", each, "", settings.log_factor, factor)
 
@@ -171,7 +188,7 @@ def _timing(profile: schema.Profile, timing: Timing, env: Environment, rows: Ten
     timing.apply(rows, timing.step(key, torch.zeros_like(rows)))
     extra = env.physics.model_field("opt.timestep")[rows, None] - profile.physics.timestep_s
     # Of every rate: the extra time over its mean.
-    yield Sampled(f"{name} extra time", "step", "", "means", Distribution(exponential=1.0), extra * rate)
+    yield Sampled(f"{name} extra time", "step", "", "means", Distribution(exponential=1.0), (extra * rate).abs())
 
 
 def _force(settings: schema.Force, force: Force, mass: Tensor, rows: Tensor, key: Tensor) -> Iterator[Sampled]:

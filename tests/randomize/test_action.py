@@ -1,5 +1,7 @@
 """What happens to actions: noise, delay, and backlash by a table worked by hand."""
 
+import math
+
 import msgspec
 import pytest
 import torch
@@ -7,12 +9,13 @@ import torch
 from dexctl.profile.load import load
 from dexctl.randomize.action import Backlash, Delay, Noise
 
-from .conftest import OFF, acted, alone, begin
+from .conftest import OFF, acted, alone, assert_drawn_from, begin
 
 UNMODELED = load("block-paper", (), {}).profile.randomize.unmodeled
 PERIOD_S = 0.08
 BOTH = torch.arange(2)
 KEYS = torch.tensor([3, 4])
+MANY = torch.arange(1000) * 7919
 
 
 def backlash(*speeds_per_s):
@@ -137,3 +140,36 @@ def test_what_an_episode_draws_stays_until_the_next(make, effect):
     assert torch.equal(drawn, before)
     begin(env, seed=1)
     assert not torch.equal(drawn, before)
+
+
+# As the table above, with the paper's clipped change of the slack: what a step takes up of it moves nothing.
+CLIPPED = [(1.0, 0.0, 0.32), (1.0, 0.0, 0.64), (1.0, 0.0, 0.96), (1.0, 0.0, 1.0), (1.0, 1.0, 1.0), (-0.25, 0.0, 0.8)]
+
+
+def test_with_the_clipped_change_nothing_moves_until_the_slack_is_used_up():
+    settings = msgspec.structs.replace(UNMODELED.backlash, log_factor=1.0, share="clipped")
+    effect = Backlash(settings, [(math.log(10.0), math.log(4.0))], PERIOD_S, 1)
+    effect.begin(torch.tensor([0]), effect.episode(KEYS[:1]))
+    for action, left, slack in CLIPPED:
+        out = effect.apply(torch.tensor([0]), torch.tensor([[action]], dtype=torch.float64))
+        assert float(out) == pytest.approx(left, abs=1e-9)
+        assert float(effect.slack) == pytest.approx(slack, abs=1e-12)
+
+
+@pytest.mark.parametrize("spread", ["log", "speed"])
+def test_the_factor_spreads_the_logarithm_of_the_speed_or_the_speed_itself(spread):
+    settings = msgspec.structs.replace(UNMODELED.backlash, spread=spread, slowest_per_s=1e-9)
+    effect = Backlash(settings, [(1.25, 4.25)] * 5, PERIOD_S, len(MANY))
+    effect.begin(torch.arange(len(MANY)), effect.episode(MANY))
+    calibrated = torch.tensor([1.25, 4.25], dtype=torch.float64)
+    by = effect.speed.log() / calibrated if spread == "log" else effect.speed / calibrated.exp()
+    assert_drawn_from(by, settings.log_factor)
+
+
+def test_a_factor_of_the_episode_has_the_stated_distribution():
+    quiet = msgspec.structs.replace(UNMODELED.action_noise, step=0.0, episode=0.0, factor_per="episode")
+    effect = Noise(quiet, len(MANY), 20)
+    rows = torch.arange(len(MANY))
+    effect.begin(rows, effect.episode(MANY))
+    one = torch.ones(len(MANY), 20, dtype=torch.float64)
+    assert_drawn_from(effect.apply(rows, effect.step(MANY, torch.zeros_like(rows)), one), quiet.factor)

@@ -1,7 +1,11 @@
 """Uneven time steps and pushes on the object."""
 
+import msgspec
 import pytest
 import torch
+
+from dexctl.profile.load import load
+from dexctl.randomize.disturbance import Timing
 
 from .conftest import OFF, acted, alone, begin
 
@@ -102,3 +106,43 @@ def test_an_episode_begins_unpushed(make):
     begin(env, seed=1)
     assert float(env.randomization.force.force.abs().max()) == 0
     assert float(env.physics.applied_force.abs().max()) == 0
+
+
+def test_steps_of_either_sign_are_as_far_off_and_never_below_a_tenth():
+    paper = load("block-paper", (), {}).profile.randomize.unmodeled.timing
+    keys, rows, timestep_s = torch.arange(2000) * 7919, torch.arange(2000), 0.008
+    extra = {}
+    for sign in ("longer", "either"):
+        live = torch.zeros(2000, dtype=torch.float64)
+        timing = Timing(msgspec.structs.replace(paper, sign=sign), timestep_s, Steps(live), 2000)
+        timing.begin(rows, timing.episode(keys))
+        timing.apply(rows, timing.step(keys, rows))
+        extra[sign] = live - timestep_s
+    torch.testing.assert_close(extra["either"].abs(), extra["longer"])
+    # 2,000 coins: a spread of 22.
+    assert int((extra["either"] < 0).sum()) == pytest.approx(1000, abs=4.5 * 22)
+    live = torch.zeros(2000, dtype=torch.float64)
+    timing = Timing(msgspec.structs.replace(paper, sign="either", rate_per_s=50.0), timestep_s, Steps(live), 2000)
+    timing.begin(rows, timing.episode(keys))
+    timing.apply(rows, timing.step(keys, rows))
+    assert float(live.min()) == pytest.approx(0.1 * timestep_s)
+
+
+class Steps:
+    """Physics of which nothing is asked but its time steps."""
+
+    def __init__(self, live):
+        self._live = live
+
+    def model_field(self, name):
+        assert name == "opt.timestep"
+        return self._live
+
+
+def test_how_often_an_object_is_pushed_stays_for_the_episode_and_is_another_in_the_next(make):
+    env = make(3, FORCE)
+    before = env.randomization.force.probability.clone()
+    acted(env, 3)
+    assert torch.equal(env.randomization.force.probability, before)
+    begin(env, seed=1)
+    assert not bool((env.randomization.force.probability == before).any())

@@ -239,3 +239,27 @@ def test_a_hand_starts_within_the_limits_it_has(make):
 def test_stops_do_not_cross_zero_or_each_other(plain, noise, expected):
     moved = moved_limits(torch.tensor([plain]), torch.tensor([[noise]]), width_kept=0.01)
     torch.testing.assert_close(moved[0, 0], torch.tensor(expected))
+
+
+def test_limits_may_move_by_shares_of_their_joint_s_range(make):
+    settings = only("joint_limit_rad", more=("randomize.physics.joint_limit_rad=0.1",))
+    rad, width = (make(2, (*settings, f'randomize.physics.joint_limit_unit="{unit}"')) for unit in ("rad", "width"))
+    scene = rad.physics.scene
+    plain = nominal(rad, "jnt_range")[scene.joint_ids]
+    free = (plain != 0).all(dim=1)
+    for env, moved in ((rad, torch.tensor(0.1)), (width, 0.1 * (plain[:, 1] - plain[:, 0])[free, None])):
+        live = env.physics.model_field("jnt_range")[:, scene.joint_ids][:, free]
+        torch.testing.assert_close(live, (plain[free] + moved).expand_as(live))
+
+
+def test_inertia_may_differ_alone(make):
+    env = make(4, (*only("mass"), 'randomize.physics.mass_acts_on="inertia"'))
+    mass, inertia = (env.physics.model_field(name) for name in ("body_mass", "body_inertia"))
+    assert torch.equal(mass, nominal(env, "body_mass").expand_as(mass))
+    heavy = nominal(env, "body_mass") > 0
+    factor = inertia[:, heavy] / nominal(env, "body_inertia")[heavy]
+    assert float((factor - factor[..., :1]).abs().max()) < 1e-12
+    assert 0.5 < float(factor.min()) < 0.7 < 1.3 < float(factor.max()) < 1.5
+    torch.testing.assert_close(
+        env.randomization.dynamics.object_mass(torch.arange(4)), torch.full((4,), 0.078).double()
+    )

@@ -1,14 +1,17 @@
 """Markers that are not seen: lost for their time, or hidden by what is at the nail."""
 
 import msgspec
+import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from dexctl.physics.cpu import CpuPhysics
+from dexctl.profile.distribution import Distribution
 from dexctl.profile.load import load
 from dexctl.randomize.markers import Loss, Occlusion
 
-from .conftest import OFF, acted, alone, scene_for
+from .conftest import LEVEL, OFF, acted, alone, scene_for
 
 UNMODELED = load("block-paper", (), {}).profile.randomize.unmodeled
 PERIOD_S = 0.08
@@ -133,3 +136,58 @@ def test_in_an_episode_hidden_markers_stand_still_and_the_trajectory_stays(make)
         stood, moved, before = stood + int(hidden.sum()), moved + int((~hidden).sum()), seen
     assert stood > 0
     assert moved > stood
+
+
+def test_markers_of_one_simulation_are_lost_without_regard_to_those_of_another():
+    count, steps = 400, 50
+    loss, ids = Loss(UNMODELED.marker_loss, PERIOD_S, count, 5), torch.arange(400)
+    loss.begin(ids, torch.zeros(count, 5, 3, dtype=torch.float64))
+    away = torch.zeros(count, 5, dtype=torch.float64)
+    for step in range(1, steps):
+        new = loss.step(ids, torch.full_like(ids, step))
+        shown = loss.update(ids, new, torch.full((count, 5, 3), float(step), dtype=torch.float64))
+        away += shown[..., 0] < step
+    across = torch.corrcoef(torch.cat((away[1:], away[:-1]), dim=1).T) - torch.eye(10)
+    assert float(across.abs().max()) < 4.5 / (count - 1) ** 0.5
+
+
+def test_a_loss_lasts_as_long_as_the_exponential_says():
+    settings = msgspec.structs.replace(
+        UNMODELED.marker_loss, probability_per_s=1 - 1e-15, seconds=Distribution(exponential=1.0)
+    )
+    count = 4000
+    loss, ids = Loss(settings, 10.0, count, 5), torch.arange(4000)
+    loss._period_s = PERIOD_S
+    loss.begin(ids, torch.zeros(count, 5, 3, dtype=torch.float64))
+    shown = loss.update(ids, loss.step(ids, ids), torch.ones(count, 5, 3, dtype=torch.float64))
+    lost = shown[..., 0] == 0
+    steps = torch.where(lost, loss.left + 1, 0).flatten().numpy()
+    # A time of x steps becomes the whole number below x + u: at least k with the mean over u of exp(-(k - u) rate).
+    at_least = np.exp(-PERIOD_S * np.arange(1, 41)) * np.expm1(PERIOD_S) / PERIOD_S
+    share = -np.diff(np.concatenate(([1.0], at_least, [0.0])))
+    found = np.bincount(np.minimum(steps, 40), minlength=41)
+    assert stats.chisquare(found, share * found.sum()).pvalue > LEVEL
+
+
+def test_a_neighbour_hides_a_marker_from_as_far_as_the_profile_says():
+    scene = scene_for((*OCCLUSION, "randomize.unmodeled.occlusion.distance_m=0.005"))
+    profile = load("block-paper", OCCLUSION, {}).profile
+    physics = CpuPhysics(scene, 3, profile.physics)
+    near, touching = (
+        Occlusion(msgspec.structs.replace(UNMODELED.occlusion, distance_m=distance), scene, physics, 3)
+        for distance in (0.005, -0.0001)
+    )
+    qpos = torch.from_numpy(scene.model.qpos0.copy()).repeat(3, 1)
+    nail, at = physics.site_position[0, scene.fingertip_sites[0]], scene.object_qpos
+    # The box reaches to 14 mm below the marker; the block's upper side is 1 mm into it, 3 mm and 8 mm below it.
+    for row, gap in enumerate((-0.001, 0.003, 0.008)):
+        qpos[row, at : at + 3] = nail - torch.tensor([0.0, 0.0, 0.0285 + 0.014 + gap], dtype=torch.float64)
+    physics.place(torch.arange(3), qpos, torch.zeros(3, scene.model.nv, dtype=torch.float64))
+    rows = torch.arange(3)
+    assert near.hidden(rows)[:, 0].tolist() == [True, True, False]
+    assert touching.hidden(rows)[:, 0].tolist() == [True, False, False]
+    # Near is not touching: nothing pushes.
+    before = physics.qvel.clone()
+    physics.step()
+    fallen = (physics.qvel - before)[1:, scene.object_dof : scene.object_dof + 3]
+    torch.testing.assert_close(fallen[0], fallen[1], atol=1e-9, rtol=0)

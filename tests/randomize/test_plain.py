@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from .conftest import EFFECTS, OFF, acted, alone, scene_for
-from .test_dynamics import FIELDS, only
+from .test_dynamics import FIELDS, NEUTRAL, only
 
 STEPS = 25
 ACTING = ("action_noise", "delay", "backlash", "timing", "force")
@@ -55,8 +55,12 @@ def test_an_effect_of_nothing_is_the_plain_simulation_to_the_last_bit(make, plai
     assert all(torch.equal(seen, truth[name]) for name, seen in env.perceive(truth).items())
 
 
-def test_physics_of_nothing_is_the_plain_simulation_to_the_last_bit(make, plain):
-    assert torch.equal(acted(make(3, only()), STEPS), plain)
+@pytest.mark.parametrize("written", [False, True])
+def test_physics_of_nothing_is_the_plain_simulation_to_the_last_bit(make, plain, written):
+    nothing = [f"randomize.physics.{key}={{uniform=[{value},{value}]}}" for key, value in NEUTRAL.items()]
+    env = make(3, (*only(), *(nothing if written else ())))
+    assert bool(env.randomization.dynamics._live) == written
+    assert torch.equal(acted(env, STEPS), plain)
 
 
 @pytest.mark.parametrize("effect", EFFECTS)

@@ -109,3 +109,13 @@ def test_a_trial_has_the_same_numbers_however_many_are_asked_for():
     for less, more in zip(few, draw_samples(profile, 257, SEED), strict=True):
         if less.per in ("episode", "step") and not less.key.endswith("probability_per_s"):
             assert torch.equal(less.drawn, more.drawn[:2])
+
+
+def test_of_what_an_episode_has_one_number_ten_thousand_have_the_stated_distribution(make):
+    effects = make(1, SETTINGS).randomization
+    keys = torch.arange(10_000) * 7919
+    for draws in (effects.dynamics._draws, effects.timing.episode, effects.force.episode):
+        drawn = draws(keys)
+        for name, (value, count) in draws.values.items():
+            if count == 1:
+                assert_drawn_from(drawn[name], value)

@@ -180,3 +180,32 @@ def test_a_start_whose_simulation_breaks_is_played_again(make):
     assert player._attempt.tolist() == [0, 1]
     assert player._step.tolist() == [1, 0]
     assert bool(torch.isfinite(env.physics.qpos).all())
+
+
+@pytest.mark.parametrize("how", ["redrawn", "held"])
+def test_the_random_action_of_a_start_is_drawn_anew_at_each_step_or_held(make, how):
+    env = make("block", 3, [f'task.start_action="{how}"'], begin=False)
+    player, ids, asked = env._player, torch.arange(3), []
+    player.begin(ids, keys(3))
+    for _ in range(3):
+        player.drive(ids)
+        asked.append(player._average.value.clone())
+        player._step += 1
+    # The average of an action that is held is that action.
+    assert torch.allclose(asked[2], asked[0], atol=1e-12) == (how == "held")
+    assert not torch.equal(asked[0][0], asked[0][1])
+
+
+def test_an_episode_from_a_bank_has_the_physics_that_its_start_was_played_under(make):
+    env = make("block-paper", 8, ["task.start_random_steps=2", "task.start_bank=6"], begin=False)
+    env.use_bank(randomness.key(5))
+    bank, mass = env._bank, env.physics.model_field("body_mass")
+    found = {}
+    for number in range(8):
+        env.begin(torch.arange(8), keys(8, seed=number))
+        for row in range(8):
+            (start,) = (bank.qpos == env.physics.qpos[row]).all(dim=1).nonzero()[0].tolist()
+            found.setdefault(start, set()).add(tuple(mass[row].tolist()))
+    # The same start brings the same masses, in whichever simulation, and every start its own.
+    assert all(len(masses) == 1 for masses in found.values())
+    assert len(set.union(*found.values())) == len(found) == 6

@@ -22,15 +22,20 @@ from dexctl.profile.schema.kinds import (
 class RandomizePhysics(Table, frozen=True, kw_only=True):
     """What differs from one simulated hand and object to the next, drawn for each episode (Table 1).
 
+    With ``task.start_bank`` an episode has the physics of the start that it was given, since that was played under
+    it: each start of the bank goes to one episode after the other, in any simulation.
+
     Attributes:
         on: False leaves every simulation as the model is.
-        object_scale: of all sides of the object, one factor.
+        object_scale: of all sides of the object, one factor; what touches with a mesh has one size.
         mass: factor of each body's mass and inertia, one for each body.
+        mass_acts_on: ``inertia`` leaves the masses as they are, as robogym does.
         friction: factor of all friction, one for the whole scene.
-        rolling_friction: factor of the object's rolling friction, times the one above.
+        rolling_friction: factor of the object's rolling friction, times the one above; 1 follows that, as in the paper.
         joint_damping: factor for each joint.
         actuator_gain: factor for each actuator.
         joint_limit_rad: added to each stop of each joint; a stop at 0 never crosses 0, and control ranges follow.
+        joint_limit_unit: of ``joint_limit_rad``: ``width`` counts in widths of the joint's range, as robogym does.
         joint_width_kept: share of a joint's range that its two stops keep between them.
         gravity_m_s2: added to each coordinate.
     """
@@ -39,12 +44,14 @@ class RandomizePhysics(Table, frozen=True, kw_only=True):
     object_scale: PositiveValue
     mass: PositiveValue
     friction: PositiveValue
-    rolling_friction: PositiveValue
+    rolling_friction: PositiveValue = 1.0
     joint_damping: NonNegativeValue
     actuator_gain: PositiveValue
     joint_limit_rad: Value
     joint_width_kept: Annotated[float, Meta(gt=0, le=1)]
     gravity_m_s2: Value
+    mass_acts_on: Literal["mass-and-inertia", "inertia"] = "mass-and-inertia"
+    joint_limit_unit: Literal["rad", "width"] = "rad"
 
 
 class RandomizeObservation(Table, frozen=True, kw_only=True):
@@ -99,9 +106,12 @@ class Backlash(Table, frozen=True, kw_only=True):
 
     Attributes:
         log_factor: factor of the calibrated ``backlash_log`` of ``hand.actuators``, for each direction and episode.
+        spread: what ``log_factor`` is a factor of: ``log``, the logarithm, as in robogym, or ``speed``, what it is of.
         log_otherwise: in place of ``backlash_log`` for an actuator that has none.
         slowest_per_s: the slack is taken up at least so fast.
         dead_zone: actions smaller than this move nothing.
+        share: of a step, in which a tendon is taut: by the slack's ``unclipped`` change, as in robogym, or by the
+            paper's ``clipped`` one, with which nothing moves until the slack is used up.
     """
 
     on: bool
@@ -109,6 +119,8 @@ class Backlash(Table, frozen=True, kw_only=True):
     log_otherwise: float
     slowest_per_s: Positive
     dead_zone: NonNegative
+    spread: Literal["log", "speed"] = "log"
+    share: Literal["unclipped", "clipped"] = "unclipped"
 
 
 class Timing(Table, frozen=True, kw_only=True):
@@ -116,10 +128,12 @@ class Timing(Table, frozen=True, kw_only=True):
 
     Attributes:
         rate_per_s: for each episode; each control step's extra time is exponential with this rate.
+        sign: ``either`` lengthens or shortens, as robogym does, never below a tenth.
     """
 
     on: bool
     rate_per_s: PositiveValue
+    sign: Literal["longer", "either"] = "longer"
 
 
 class MarkerLoss(Table, frozen=True, kw_only=True):

@@ -47,7 +47,7 @@ class Actuator(Table, frozen=True, kw_only=True):
         control_range_rad: targets it accepts; for a coupled pair, the sum of both angles.
         gain: N m/rad.
         force_limit_nm: N m.
-        backlash_log: ln of the slack speed inward and outward, 1/s; larger is less backlash.
+        backlash_log: ln of the slack's speed for negative and positive actions, 1/s; larger is less backlash.
     """
 
     control_range_rad: Range

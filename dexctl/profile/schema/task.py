@@ -20,6 +20,7 @@ class Task(Table, frozen=True, kw_only=True):
         start: orientation at reset, ``so3`` or ``yaw`` (upright with a random yaw).
         start_jitter_m: standard deviation of the object's start position.
         start_random_steps: control steps of random actions before an episode.
+        start_action: ``redrawn`` at each of them, or one that is ``held``, as in robogym.
         start_drop_height_m: a start whose object is below this is drawn again.
         start_bank: starts kept and drawn from while training; 0 plays one for every episode.
         start_refresh: simulations that keep playing new starts into the bank.
@@ -42,6 +43,7 @@ class Task(Table, frozen=True, kw_only=True):
     drop_height_m: float
     palm_center_m: Vector
     angular_velocity: Literal["quaternion", "vector"]
+    start_action: Literal["redrawn", "held"] = "redrawn"
 
 
 class Reward(Table, frozen=True, kw_only=True):
