@@ -18,6 +18,7 @@ from dexctl.calibrate.replay import Motion, Replay
 from dexctl.calibrate.residuals import FingerError
 from dexctl.calibrate.windows import Windows
 from dexctl.profile import schema
+from dexctl.scene import names
 
 Method = Literal["least-squares", "coordinate"]
 # At most so many simulations in a batch: enough for every core, few enough for its caches.
@@ -25,6 +26,8 @@ _BATCH = 512
 # Where the search for a force limit begins: a share of the torque that a full action asks for. From a limit that
 # is never met no direction leads down again.
 _MET = 0.7
+# Chosen: a spring that can be felt, in the spread of a joint's stiffness.
+_SPRING = 0.5
 # Another beginning: tendons so tight, ln of 1/s, that a full action loses a twentieth of a step at most. From the
 # slack of a worn hand none leads to a new one, as little as the other way round.
 _TIGHT_LOG = 6.0
@@ -114,14 +117,17 @@ def fit(task: Task, tell: Tell) -> list[FingerFit]:
             continue
         batch = min(_BATCH, (len(layout) + 1) * len(which))
         replay = Replay(task.profile, batch, part.name)
-        problem = Problem(layout, FingerError(replay, task.motion, task.windows, part, which), task.settings)
+        error = FingerError(replay, task.motion, task.windows, part, which)
+        problem = Problem(layout, error, task.settings)
         listener = _Listener(part.name, tell)
-        begun, beginnings = task.begun.get(part.name), _beginnings(task.profile, layout)
+        reached = {names.JOINTS[joint]: ends for joint, *ends in zip(part.joints, *error.reached(), strict=True)}
+        begun, beginnings = task.begun.get(part.name), _beginnings(task.profile, layout, reached)
         if begun is not None and part.name in task.done:
             vector, converged = begun, task.done[part.name]
         elif task.method == "least-squares":
             vectors = beginnings if begun is None else [begun, *beginnings]
-            vector, converged = least_squares(problem, vectors, listener)
+            elsewhere = _Elsewhere(layout, beginnings[0], [names.JOINTS[joint] for joint in part.joints])
+            vector, converged = least_squares(problem, vectors, listener, elsewhere)
         else:
             vector, converged = coordinate_descent(
                 problem, beginnings[0] if begun is None else begun, listener, task.seed
@@ -162,10 +168,19 @@ def _unfitted(part: Finger, layout: Layout, start: HandNumbers, windows: int) ->
     return FingerFit(part.name, layout.parameters, np.zeros(len(layout)), values, values, None, False, windows)
 
 
-def _beginnings(profile: schema.Profile, layout: Layout) -> list[np.ndarray]:
-    """The hand itself, with force limits that a full action meets; and, where it has backlash, the same without."""
+def _beginnings(profile: schema.Profile, layout: Layout, reached: Mapping[str, Sequence[float]]) -> list[np.ndarray]:
+    """The hand itself, with limits that its motion meets; and, where it has backlash, the same without.
+
+    Args:
+        reached: lowest and highest angle by joint, rad.
+    """
     values = layout.values(np.zeros(len(layout)))
     for index, (kind, owner) in enumerate(layout.parameters):
+        # A limit that the simulated hand never meets has no slope: nothing would say that the true one is nearer.
+        if kind == "lower_limit" and np.isfinite(reached[owner][0]):
+            values[index] = reached[owner][0]
+        if kind == "upper_limit" and np.isfinite(reached[owner][1]):
+            values[index] = reached[owner][1]
         if kind == "force_limit":
             actuator = profile.hand.actuators[owner]
             low, high = actuator.control_range_rad
@@ -175,3 +190,23 @@ def _beginnings(profile: schema.Profile, layout: Layout) -> list[np.ndarray]:
     tight = np.where(slack, np.maximum(values, _TIGHT_LOG), values)
     different = [values] if np.array_equal(tight, values) else [values, tight]
     return [np.clip(layout.vector(one), layout.low, layout.high) for one in different]
+
+
+class _Elsewhere:
+    """Where the fit of a joint, and of its motor, begins anew: at its beginning, and with a spring.
+
+    Where a spring has no stiffness its equilibrium has no slope, and the wrong one keeps the stiffness at nothing.
+    """
+
+    def __init__(self, layout: Layout, beginning: np.ndarray, joints: Sequence[str]) -> None:
+        self._layout, self._beginning, self._joints = layout, beginning, joints
+
+    def __call__(self, vector: np.ndarray, joint: int) -> np.ndarray:
+        """Another beginning (P,) for a vector (P,) and one of the finger's joints."""
+        begun = vector.copy()
+        for index, (kind, owner) in enumerate(self._layout.parameters):
+            if owner.endswith(self._joints[joint]):
+                begun[index] = self._beginning[index]
+                if kind == "stiffness":
+                    begun[index] = max(begun[index], _SPRING)
+        return np.clip(begun, self._layout.low, self._layout.high)

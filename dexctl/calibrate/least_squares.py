@@ -18,8 +18,11 @@ from dexctl.calibrate.problem import Problem
 _COARSE_RAD = 0.02
 _COARSE_GAIN = 0.02
 DIFFERENCE = 1e-3
+# Chosen: a joint whose errors are so many times what its sensor resolves is not matched yet.
+_MATCHED = 1.5
 # Called with the newest vector after each iteration; False ends the fit.
 Each = Callable[[np.ndarray, float], bool]
+Elsewhere = Callable[[np.ndarray, int], np.ndarray]
 
 
 class _EndError(Exception):
@@ -83,12 +86,15 @@ class _Round:
             pass
 
 
-def least_squares(problem: Problem, beginnings: Sequence[np.ndarray], each: Each) -> tuple[np.ndarray, bool]:
+def least_squares(
+    problem: Problem, beginnings: Sequence[np.ndarray], each: Each, elsewhere: Elsewhere | None = None
+) -> tuple[np.ndarray, bool]:
     """Fits one finger.
 
     Args:
         beginnings: (P,) each; the best of what each leads to is gone on with.
         each: told of every iteration.
+        elsewhere: for a vector (P,) and a joint that it does not match, another to begin at; None tries no other.
 
     Returns:
         The best vector (P,), and whether it converged.
@@ -105,4 +111,25 @@ def least_squares(problem: Problem, beginnings: Sequence[np.ndarray], each: Each
         return first.vector, False
     second = _Round(problem, problem.rms(first.vector), problem.settings.least_gain, each)
     second.run(first.vector)
-    return second.vector, second.converged
+    if elsewhere and second.converged:
+        second = _tried_again(problem, second, each, elsewhere)
+    return second.vector, second.converged and not second.stopped
+
+
+def _tried_again(problem: Problem, found: _Round, each: Each, elsewhere: Elsewhere) -> _Round:
+    """The best of what is found when each joint that is not matched begins elsewhere, the worst first."""
+    matched_rad, least_gain = _MATCHED * problem.settings.sensor_rad, problem.settings.least_gain
+    for joint in np.argsort(-problem.rms(found.vector)):
+        scale = problem.rms(found.vector)
+        if scale[joint] <= matched_rad:
+            continue
+        # Costs are comparable in the same units alone.
+        here, there = (_Round(problem, scale, least_gain, each) for _ in range(2))
+        here.residual(found.vector[:, None])
+        there.run(elsewhere(found.vector, int(joint)))
+        if there.stopped:
+            found.stopped = True
+            return found
+        if there.best < here.best:
+            found = there
+    return found

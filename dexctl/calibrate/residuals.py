@@ -41,3 +41,10 @@ class FingerError:
         simulated = self._replay.windows(self._motion, hands, self._starts, self.num_steps)[..., self._columns]
         error = np.nan_to_num(simulated - self._measured, nan=_LOST_RAD)
         return error * self.usable[:, None, :]
+
+    def reached(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lowest and highest measured angle of each joint, (F,) rad each; infinite where none counts."""
+        counts = np.broadcast_to(self.usable[:, None, :], self._measured.shape)
+        low = np.min(self._measured, axis=(0, 1), where=counts, initial=np.inf)
+        high = np.max(self._measured, axis=(0, 1), where=counts, initial=-np.inf)
+        return low, high

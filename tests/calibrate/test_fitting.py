@@ -137,3 +137,18 @@ def test_least_squares_goes_on_with_the_best_of_its_beginnings(profile, beginnin
     vector, converged = least_squares(problem, [np.array([one]) for one in beginnings], lambda vector, error: True)
     assert converged
     assert vector[0] == pytest.approx(end, abs=0.1)
+
+
+def test_a_joint_that_is_not_matched_begins_elsewhere_and_what_is_better_is_kept(profile):
+    problem = TwoValleys(profile.calibrate)
+    for elsewhere, end in ((0.8, 1.0), (-1.3, -1.0)):
+        asked = []
+
+        def begin(vector, joint, elsewhere=elsewhere, asked=asked):
+            asked.append((vector[0], joint))
+            return np.array([elsewhere])
+
+        vector, converged = least_squares(problem, [np.array([-1.2])], lambda vector, error: True, begin)
+        assert converged
+        assert vector[0] == pytest.approx(end, abs=0.1)
+        assert asked == [(pytest.approx(-1.0, abs=0.1), 0)]
