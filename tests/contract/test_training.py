@@ -157,8 +157,10 @@ def test_what_was_trained_can_be_told_and_scored(synchronous, programs, folder):
 def test_training_survives_kill_9_of_a_worker_then_of_the_optimizer_then_a_damaged_checkpoint(programs, folder):
     # Long enough for a worker that other tests leave little time to.
     orphans = "wire.heartbeat_s=0.5; wire.timeout_s=5.0; wire.orphan_timeout_s=8.0"
-    line = "optimize -p toy.toml --run killed"
-    first = programs(folder, f"{line} --workers 1 {EVERY_UPDATE}", DEXCTL_SET=orphans)
+    # Beside the folder that is asked for, and never over it.
+    (folder / "killed").mkdir()
+    start, line = "optimize -p toy.toml --run killed --fresh", "optimize -p toy.toml --run killed-2"
+    first = programs(folder, f"{start} --workers 1 {EVERY_UPDATE}", DEXCTL_SET=orphans)
     joined = first.wait("worker_joined")
     first.wait("iteration")
     os.kill(joined[0]["pid"], signal.SIGKILL)
@@ -173,7 +175,8 @@ def test_training_survives_kill_9_of_a_worker_then_of_the_optimizer_then_a_damag
     first.process.kill()
     first.end()
     wait_until_gone(workers_of(first))
-    run = folder / "killed"
+    assert list((folder / "killed").iterdir()) == []
+    run = folder / "killed-2"
     whole, newest = checkpoints(run)[-2:]
     content = bytearray((run / "checkpoints" / newest).read_bytes())
     content[-100] ^= 1
@@ -203,12 +206,18 @@ def test_training_survives_kill_9_of_a_worker_then_of_the_optimizer_then_a_damag
 def test_workers_by_hand_are_let_in_or_refused_with_the_reason_on_both_sides(programs, shell, folder):
     with socket.create_server(("127.0.0.1", 0)) as free:
         endpoint = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    # On a busy machine an optimizer takes longer to come back than a worker waits by default.
+    patient = "--set wire.orphan_timeout_s=600.0"
     # Started before their optimizer, the workers wait for it.
-    mine = programs(folder, f"rollout-worker --connect {endpoint} --name mine --profile toy.toml")
+    mine = programs(folder, f"rollout-worker --name mine --profile toy.toml {patient}", DEXCTL_CONNECT=endpoint)
     other = programs(folder, f"rollout-worker --connect {endpoint} --profile toy.toml --set task.success_rad=0.3")
-    line = f"optimize -p toy.toml --run hand --workers 0 --bind {endpoint}"
-    optimizer = programs(folder, f"{line} --endpoint-file endpoint")
-    assert optimizer.wait("listening")[0]["endpoint"] == endpoint
+    line = f"optimize -p toy.toml --run hand --workers 0 --bind {endpoint} {EVERY_UPDATE} {patient}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(folder / "notify"))
+        manager.settimeout(PATIENCE_S)
+        optimizer = programs(folder, f"{line} --endpoint-file endpoint", NOTIFY_SOCKET=str(folder / "notify"))
+        assert optimizer.wait("listening")[0]["endpoint"] == endpoint
+        assert manager.recv(100) == b"READY=1"
     assert mine.wait("ready")[0]["profile"] == optimizer.events[0]["profile"]
     assert (folder / "endpoint").read_text().strip() == endpoint
     assert [event["name"] for event in optimizer.wait("worker_joined")] == ["mine"]
@@ -228,8 +237,19 @@ def test_workers_by_hand_are_let_in_or_refused_with_the_reason_on_both_sides(pro
     assert taken.end() == 73
     assert endpoint in "".join(taken.messages)
     assert taken.events[-1]["code"] == 73
-    optimizer.ask(signal.SIGHUP)
-    assert optimizer.end() == 129
+    # Killed and started again under its worker, that goes on with the run from the checkpoint.
+    saved = optimizer.wait("checkpoint")[0]
+    optimizer.process.kill()
+    optimizer.end()
+    again = programs(folder, line)
+    (back,) = again.wait("worker_joined")
+    assert (back["name"], back["pid"]) == ("mine", mine.process.pid)
+    assert again.wait("iteration")[0]["steps"] > saved["steps"]
+    mine.ask(signal.SIGUSR1)
+    (status,) = mine.wait("status")
+    assert (status["worker"], status["connected"]) == (0, True)
+    again.ask(signal.SIGHUP)
+    assert again.end() == 129
     assert mine.end() == 0, mine.messages
     assert mine.events[-1]["status"] == "done"
     # And to one profile.
