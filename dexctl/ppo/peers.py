@@ -95,7 +95,7 @@ class Alone:
 
 
 class Group:
-    """Processes joined by ``torch.distributed``: gloo for what lies in memory, NCCL for what lies on a GPU."""
+    """Processes joined by ``torch.distributed`` over gloo: the networks learn on the processor."""
 
     def __init__(self, rank: int, count: int, group: ProcessGroup | None) -> None:
         """Wraps a group of ``torch.distributed``, None for that of all processes."""
@@ -188,9 +188,8 @@ def joined(store: Store, rank: int, count: int) -> Iterator[Group]:
     Raises:
         TemporaryError: one of them does not come.
     """
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     with _all_there():
-        dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
+        dist.init_process_group("gloo", store=store, rank=rank, world_size=count, timeout=PATIENCE)
     try:
         yield Group(rank, count, None)
     finally:

@@ -317,4 +317,7 @@ def workers(options: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
+    # A descriptor a worker here, two a worker at a front end.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     {"front": front, "workers": workers}[sys.argv[1]](json.loads(sys.argv[2]))
