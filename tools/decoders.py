@@ -20,6 +20,7 @@ from dexctl.calibrate.recorded import read_recording
 from dexctl.console.announced import announced_rows
 from dexctl.console.event_file import EventFile
 from dexctl.console.inspection import describe
+from dexctl.console.row_stream import read_about
 from dexctl.console.saved_fit import SavedFit
 from dexctl.evaluate.curve import read_iterations
 from dexctl.evaluate.pose_curve import read_measurements
@@ -112,8 +113,8 @@ def _failure(folder: Path) -> Decoder:
     return _file(describe, path, [path.read_bytes()], 65, 76, 78)
 
 
-def _dataset(path: Path, read: Callable[[Path], object]) -> Decoder:
-    """A whole dataset, of which one file is replaced: the first byte says which."""
+def _dataset(path: Path, read: Callable[[Path], object], *codes: int) -> Decoder:
+    """A whole dataset or another folder, of which one file is replaced: the first byte says which."""
     files = sorted(file for file in path.rglob("*") if file.is_file())
     contents = [file.read_bytes() for file in files]
 
@@ -126,7 +127,7 @@ def _dataset(path: Path, read: Callable[[Path], object]) -> Decoder:
             files[number].write_bytes(contents[number])
 
     seeds = [bytes([number]) + content for number, content in enumerate(contents)]
-    return Decoder(decode, seeds, codes=frozenset({65, 66, 76}))
+    return Decoder(decode, seeds, codes=frozenset({65, 66, 76, *codes}))
 
 
 def _read_rows(reader: States | Images | Recording) -> None:
@@ -159,6 +160,25 @@ def _describing(folder: Path) -> Decoder:
         resolved(profile_of(found.profile, "there"), (), "there")
 
     return Decoder(decode, [msgspec.json.encode(images), msgspec.json.encode(states)], codes=frozenset({65, 76, 78}))
+
+
+def _sent_about(folder: Path) -> Decoder:
+    def decode(data: bytes) -> None:
+        resolved(profile_of(read_about(data, StatesMetadata, "there").profile, "there"), (), "there")
+
+    profile = msgspec.to_builtins(load("block-yaw", (), {}).profile)
+    about = StatesMetadata(profile=profile, profile_digest="0", policy="zero", seed=0, positions=2)
+    return Decoder(decode, [msgspec.json.encode(about)], codes=frozenset({65, 76, 78}))
+
+
+def _run(folder: Path) -> Decoder:
+    """A run's folder, of which one file is replaced."""
+    path = folder / "run"
+    (path / "checkpoints").mkdir(parents=True)
+    _write_checkpoint(path / "checkpoints" / checkpoint.name_of(1))
+    (path / "profile.toml").write_text(load("block-yaw", (), {}).to_toml())
+    (path / "events.jsonl").write_text('{"event":"iteration","seq":1,"steps":2,"goals":0.5}\n')
+    return _dataset(path, describe, 78)
 
 
 def _states(folder: Path) -> Decoder:
@@ -272,6 +292,8 @@ DECODERS: dict[str, Callable[[Path], Decoder]] = {
     "images": _images,
     "recording": _recording,
     "describing": _describing,
+    "sent-about": _sent_about,
+    "run": _run,
     "saved-fit": _saved_fit,
     "announced": _announced,
     "events": _events,

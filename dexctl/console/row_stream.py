@@ -81,6 +81,23 @@ class Binding:
             raise UsageError("--bind takes --key and --allow together", _PAIRS)
 
 
+def read_about(about: bytes, structure: type[Metadata], where: str) -> Metadata:
+    """Reads what a sender says of its rows.
+
+    Args:
+        about: JSON; where: it comes from, for people.
+
+    Raises:
+        ProtocolError: it is none, or of another version.
+    """
+    try:
+        return msgspec.json.decode(about, type=structure)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(
+            f"{where}: what describes its rows cannot be read: {error}", "Give both sides one version."
+        ) from None
+
+
 class ReceivedRows(Generic[Metadata]):
     """Rows of one sender, checked as those of a dataset are.
 
@@ -117,12 +134,7 @@ class ReceivedRows(Generic[Metadata]):
 
     def _described(self, columns: Callable[[Metadata], Mapping[str, Column]], structure: type[Metadata]) -> Metadata:
         opened = self._receiver.opened
-        try:
-            about = msgspec.json.decode(opened.about, type=structure)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise ProtocolError(
-                f"{self.endpoint}: what describes its rows cannot be read: {error}", "Give both sides one version."
-            ) from None
+        about = read_about(opened.about, structure, self.endpoint)
         self._columns = dict(columns(about))
         found = {column.name: column for column in opened.columns}
         for name, column in self._columns.items():

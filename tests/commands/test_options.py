@@ -1,6 +1,28 @@
+import shlex
+
 import pytest
 
-from dexctl.commands.options import complete_policies, complete_profiles, complete_runs
+from dexctl.commands import COMMANDS
+from dexctl.commands.options import complete_policies, complete_profiles, complete_runs, with_backend
+from dexctl.commands.tree import load as load_command
+from dexctl.profile.load import load
+
+
+@pytest.mark.parametrize(
+    ("variables", "line", "backend"),
+    [
+        ({"DEXCTL_SET": "physics.backend=warp"}, "", "warp"),
+        ({"DEXCTL_SET": "physics.backend=cpu"}, "--set physics.backend=warp", "warp"),
+        ({"DEXCTL_PHYSICS": "cpu"}, "--set physics.backend=warp", "cpu"),
+        ({"DEXCTL_PHYSICS": "cpu"}, "--set physics.backend=cpu --physics warp", "warp"),
+    ],
+)
+def test_a_flag_is_stronger_than_its_variable_and_that_than_set(monkeypatch, variables, line, backend):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    given = load_command("evaluate", COMMANDS["evaluate"].target).make_context("evaluate", shlex.split(line)).params
+    profile = load("block", with_backend(given["settings"], given["physics"])).profile
+    assert profile.physics.backend == backend
 
 
 def test_profiles_complete_by_name():

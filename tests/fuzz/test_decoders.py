@@ -15,7 +15,7 @@ from .broken import broken
 CORPUS = Path(__file__).parent / "corpus"
 MOST_BYTES = 64 << 20
 # Those that open a whole dataset, or resolve a profile, take tens of milliseconds.
-SLOW = {"profile", "setting", "checkpoint", "checkpoint-header", "failure", "states", "images", "recording"}
+SLOW = {"profile", "setting", "checkpoint", "checkpoint-header", "failure", "states", "images", "recording", "run"}
 
 
 @pytest.fixture(params=DECODERS)
