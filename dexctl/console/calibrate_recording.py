@@ -57,20 +57,18 @@ def record_motions(order: RecordOrder, output: Output, dry_run: bool) -> None:
         InputOutputError: the recording broke off.
         Stopped: a signal; the robot was stopped first.
     """
-    if (order.key is None) != (order.server_key is None):
-        raise UsageError("--key and --server-key go together", "'dexctl keygen PATH' makes key pairs.")
     if order.output.exists():
         raise CreateError(f"{order.output}: there already, and recordings are never overwritten", "Name another.")
     if order.output.suffix != ".zarr":
         raise UsageError(f"{order.output}: not a .zarr folder", "End the name in .zarr.")
-    keys = worker_keys(order.key, order.server_key) if order.key and order.server_key else None
+    keys = worker_keys(order.key, order.server_key)
     parts = chosen_fingers(order.fingers)
     loaded = load(order.profile)
     robot_profile, profile = robot_of(loaded), loaded.profile
     period_s = profile.physics.timestep_s * profile.physics.substeps
     with (
         Signals() as signals,
-        open_robot(order.address, robot_profile, profile, keys, order.timeout_s, wakeup_fd=signals.fileno()) as robot,
+        open_robot(order.address, profile, period_s, keys, order.timeout_s, wakeup_fd=signals.fileno()) as robot,
     ):
         features = robot.features
         check_robot(features)

@@ -9,7 +9,6 @@ import msgspec
 
 from dexctl.console.deploy_session import DeployPlan, default_recording
 from dexctl.console.serve_session import robot_of
-from dexctl.errors import UsageError
 from dexctl.policy import checkpoint
 from dexctl.policy.opening import BASELINES, open_policy
 from dexctl.profile.load import adjust, load
@@ -45,11 +44,10 @@ def plan_deploy(order: DeployOrder) -> DeployPlan:
     Raises:
         UsageError, MissingError, DataError, ProtocolError, ProfileError, RefusedError: something is wrong with it.
     """
-    if (order.key is None) != (order.server_key is None):
-        raise UsageError("--key and --server-key go together", "'dexctl keygen PATH' makes key pairs.")
-    keys = worker_keys(order.key, order.server_key) if order.key and order.server_key else None
+    keys = worker_keys(order.key, order.server_key)
     loaded = load(order.profile)
-    robot_profile = robot_of(loaded)
+    # Before anything else is opened: a profile without a robot is told first.
+    robot_of(loaded)
     goals = None if order.goals == "random" else read_goals(Path(order.goals))
     learned = loaded.profile if order.policy in BASELINES else open_policy(order.policy, None).profile
     profile = adjust(learned, order.settings, order.policy)
@@ -65,7 +63,7 @@ def plan_deploy(order: DeployOrder) -> DeployPlan:
         estimator = Estimator.open(checkpoint.read(locate_estimator(order.vision)))
     return DeployPlan(
         address=order.robot,
-        robot_profile=robot_profile,
+        robot_profile=loaded.profile,
         policy=open_policy(order.policy, profile, order.greedy),
         estimator=estimator,
         vision=order.vision or "",

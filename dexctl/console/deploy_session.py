@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import statistics
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -16,19 +18,19 @@ from dexctl.console.events import Events
 from dexctl.console.output import Output, Table
 from dexctl.console.progress import Progress
 from dexctl.console.signals import Signals
-from dexctl.errors import CreateError, ProtocolError, SafetyStop, UsageError
+from dexctl.errors import CreateError, DexctlError, ProtocolError, SafetyStop, UsageError
 from dexctl.evaluate.trials import Trial as Played
 from dexctl.evaluate.trials import score
 from dexctl.policy.opening import OpenPolicy
 from dexctl.profile.load import digest
-from dexctl.profile.schema import Robot as RobotProfile
+from dexctl.profile.schema import Profile, Safety
 from dexctl.robot import realtime
 from dexctl.robot.awaiting import await_object
 from dexctl.robot.control import Clocks, Controller, Outcome, Step
 from dexctl.robot.goal_file import Goal
 from dexctl.robot.opening import open_robot
 from dexctl.robot.placing import Placing
-from dexctl.robot.protocol import Features, Robot
+from dexctl.robot.protocol import Features, Reading, Robot
 from dexctl.robot.recorder import Recorder
 from dexctl.robot.safety import Guard
 from dexctl.robot.sensed import SOURCES, PoseEstimator, check_senses
@@ -45,12 +47,12 @@ class DeployPlan:
     """What was asked for; see the options of ``dexctl deploy``.
 
     Attributes:
-        robot_profile: safety, topics and names of the robot.
+        robot_profile: the robot's own: its hand, its safety, topics and names.
         goals: of a file, or None for random ones.
     """
 
     address: str
-    robot_profile: RobotProfile
+    robot_profile: Profile
     policy: OpenPolicy
     estimator: PoseEstimator | None
     vision: str
@@ -62,6 +64,12 @@ class DeployPlan:
     recording: Path
     keys: WorkerKeys | None
     connect_s: float
+
+    @property
+    def safety(self) -> Safety:
+        """When the robot is stopped."""
+        assert self.robot_profile.robot is not None
+        return self.robot_profile.robot.safety
 
 
 def run_deploy(plan: DeployPlan, output: Output, dry_run: bool) -> None:
@@ -77,21 +85,24 @@ def run_deploy(plan: DeployPlan, output: Output, dry_run: bool) -> None:
     torch.set_num_threads(1)
     # Before any other thread is made: those that share Python's lock with the control loop must not be put off either.
     realtime.switch_threads_quickly()
-    why_not = "" if dry_run else realtime.schedule_first(realtime.RECORD_PRIORITY)
+    if not dry_run:
+        # The recorder's threads inherit it; the control loop says when it could not have its own.
+        realtime.schedule_first(realtime.RECORD_PRIORITY)
     if plan.recording.exists():
         raise CreateError(f"{plan.recording}: there already, and recordings are never overwritten", "Name another.")
     profile = plan.policy.profile
     with (
         Signals() as signals,
         open_robot(
-            *(plan.address, plan.robot_profile, profile, plan.keys, plan.connect_s),
+            *(plan.address, plan.robot_profile, _period_s(profile), plan.keys, plan.connect_s),
             wakeup_fd=signals.fileno(),
             sees=plan.images or plan.estimator is not None,
         ) as robot,
     ):
         features = robot.features
         _check(plan, features)
-        _tell_scheduling(features, why_not)
+        if features.clock == "virtual":
+            realtime.schedule_as_others()
         if dry_run:
             output.show(_plan_document(plan, features), *_plan_tables(plan, features))
             return
@@ -108,6 +119,8 @@ def run_deploy(plan: DeployPlan, output: Output, dry_run: bool) -> None:
                     clocks = session.run(outcomes)
                 except SafetyStop as stop:
                     clocks, stopped = session.clocks, stop
+                    if stop.__cause__ is not None and not isinstance(stop.__cause__, DexctlError):
+                        traceback.print_exception(stop.__cause__)
                     messages.warning("the robot was stopped to protect it")
             _tell_timing(events, clocks)
             events.emit("file", path=str(plan.recording))
@@ -136,6 +149,7 @@ class _Session:
         profile, features = plan.policy.profile, robot.features
         self._plan, self._robot, self._signals = plan, robot, signals
         self._events, self._progress, self._recorder = events, progress, recorder
+        self._index = 0
         goals = listed_goals(plan.goals) if plan.goals else random_goals(profile)
         count = min(profile.evaluate.goals, len(plan.goals)) if plan.goals else profile.evaluate.goals
         control_range = torch.tensor(features.control_range_rad, dtype=torch.float64)
@@ -143,7 +157,7 @@ class _Session:
         self._controller = Controller(
             robot,
             self._trial,
-            Guard(plan.robot_profile.safety, features),
+            Guard(plan.safety, features),
             plan.seed,
             Placing(profile) if features.places and plan.armed else None,
             plan.estimator,
@@ -165,18 +179,29 @@ class _Session:
         self._events.emit("ready", robot=self._robot.features.name, armed=self._plan.armed)
         if self._robot.features.clock == "real":
             # What was made until now, the recorder's threads among it, stays behind this one.
-            realtime.schedule_first(realtime.CONTROL_PRIORITY)
+            why_not = realtime.schedule_first(realtime.CONTROL_PRIORITY)
+            if why_not:
+                messages.warning(f"the control loop runs without SCHED_FIFO: {why_not}")
         if not self._plan.armed:
             messages.info("not armed: everything but motion, one trial of 4 s; give --arm to move the robot")
         for outcome in self._controller.run(self._plan.trials, self._plan.armed):
             outcomes.append(outcome)
+            self._index = outcome.index + 1
             self._events.emit("trial", **dataclasses.asdict(outcome))
             if self._recorder.failure:
                 break
         return self.clocks
 
     def _ends(self) -> bool:
+        # A descriptor that stays readable would end every wait of the control loop at once.
+        self._signals.drain()
+        if self._signals.take_status_request():
+            self._events.emit("status", **self._status())
         return self._signals.stopped_by is not None
+
+    def _status(self) -> dict[str, object]:
+        trial, clocks = self._trial, self.clocks
+        return {"trial": self._index, "goals": trial.goals, "seconds": trial.seconds, "late": clocks.late}
 
     def _on_step(self, step: Step) -> None:
         self._recorder.add(step)
@@ -190,16 +215,13 @@ class _Session:
             }
         )
 
-    def _await_object(self, index: int) -> None:
+    def _await_object(self, index: int, look: Callable[[], Reading]) -> None:
         messages.info(f"trial {index + 1}: put the object on the palm and take the hand away")
-        await_object(self._robot, self._plan.policy.profile.task, _PERSON_S, self._ends)
+        await_object(look, self._robot.wait_until, self._plan.policy.profile.task, _PERSON_S, self._ends)
 
 
-def _tell_scheduling(features: Features, why_not: str) -> None:
-    if features.clock == "virtual":
-        realtime.schedule_as_others()
-    elif why_not:
-        messages.warning(f"the control loop runs without SCHED_FIFO: {why_not}")
+def _period_s(profile: Profile) -> float:
+    return profile.physics.timestep_s * profile.physics.substeps
 
 
 def _check(plan: DeployPlan, features: Features) -> None:
@@ -241,7 +263,7 @@ def _metadata(plan: DeployPlan, features: Features) -> RecordingMetadata:
         features=msgspec.to_builtins(features),
         senses=list(features.senses),
         seed=plan.seed,
-        period_s=profile.physics.timestep_s * profile.physics.substeps,
+        period_s=_period_s(profile),
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
 

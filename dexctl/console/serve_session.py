@@ -20,7 +20,7 @@ from dexctl.profile.load import Loaded
 from dexctl.profile.schema import Robot
 from dexctl.robot import realtime
 from dexctl.robot.server import Pictures, RobotServer
-from dexctl.wire.endpoint import host_of
+from dexctl.wire.endpoint import host_to_bind
 from dexctl.wire.keys import server_keys
 
 
@@ -65,8 +65,8 @@ def run_serve(plan: ServePlan, output: Output, dry_run: bool = False) -> None:
         UsageError, RefusedError, CreateError, ProfileError: before anything is served.
     """
     robot = robot_of(plan.loaded)
-    host_of(plan.bind)
     keys = server_keys(plan.key, plan.allow) if plan.key and plan.allow else None
+    host_to_bind(plan.bind, keys, plan.insecure)
     if dry_run:
         return
     with (
@@ -74,7 +74,7 @@ def run_serve(plan: ServePlan, output: Output, dry_run: bool = False) -> None:
         Events("simulate", output.event_stream(), profile_digest=plan.loaded.digest, seed=plan.seed) as events,
         _cameras(plan, robot) as pictures,
         # Before any thread is made: all of them share Python's lock with the low-level loop.
-        _hurried(events, plan.virtual),
+        _hurried(plan.virtual) as memory,
         RobotServer(
             plan.loaded.profile,
             robot,
@@ -93,6 +93,8 @@ def run_serve(plan: ServePlan, output: Output, dry_run: bool = False) -> None:
         server.watch(signals.fileno())
         realtime.keep_garbage()
         server.start()
+        if server.loop:
+            _tell_realtime(events, server.loop.scheduling, memory)
         events.emit("ready", robot=robot.name, clock=server.features.clock)
         notify_ready()
         if output.event_stream() is None:
@@ -133,19 +135,24 @@ def _cameras(plan: ServePlan, robot: Robot) -> Iterator[Pictures | None]:
 
 
 @contextlib.contextmanager
-def _hurried(events: Events, virtual: bool) -> Iterator[None]:
-    """Asks the system for the time and memory that a low-level loop wants, and says what it did not give."""
+def _hurried(virtual: bool) -> Iterator[str]:
+    """Asks the system for the time and memory that a low-level loop wants; yields why memory was not pinned, if not."""
     if virtual:
-        yield
+        yield ""
         return
     realtime.switch_threads_quickly()
     memory = realtime.pin_memory()
-    scheduling = realtime.schedule_first(realtime.TALK_PRIORITY)
+    # What this thread could not have, the loop cannot either, and says so.
+    realtime.schedule_first(realtime.TALK_PRIORITY)
+    yield memory
+
+
+def _tell_realtime(events: Events, scheduling: str, memory: str) -> None:
+    """Says what the system did not give to the low-level loop, by the reasons why not."""
     events.emit("realtime", scheduled_first=not scheduling, memory_pinned=not memory)
     for what, why in (("SCHED_FIFO", scheduling), ("pinned memory", memory)):
         if why:
             messages.warning(f"the low-level loop runs without {what}: {why}")
-    yield
 
 
 def _punctuality(server: RobotServer) -> dict[str, object]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from dexctl.errors import UnavailableError
 from dexctl.profile import schema
-from dexctl.robot.protocol import Robot
+from dexctl.robot.protocol import Reading
 
 # So long, and so still, an object must lie in the hand to be let go.
 STEADY_S = 2.0
@@ -16,10 +16,18 @@ _MOVED_M = 0.005
 _PALM_M = 0.08
 
 
-def await_object(robot: Robot, task: schema.Task, timeout_s: float, stop: Callable[[], bool]) -> None:
+def await_object(
+    look: Callable[[], Reading],
+    wait_until: Callable[[float], float],
+    task: schema.Task,
+    timeout_s: float,
+    stop: Callable[[], bool],
+) -> None:
     """Waits until the object lies still on the palm.
 
     Args:
+        look: the newest reading with the object in it, by motion capture or as an estimator sees it.
+        wait_until: of the robot that is looked at.
         task: where the palm is, and how low nothing in the hand can be.
         timeout_s: at most so long.
         stop: asked while waiting; when true, the wait is over.
@@ -27,7 +35,7 @@ def await_object(robot: Robot, task: schema.Task, timeout_s: float, stop: Callab
     Raises:
         UnavailableError: nobody put it there in time.
     """
-    reading = robot.observe()
+    reading = look()
     deadline_s = reading.time_s + timeout_s
     since_s, place = reading.time_s, np.full(3, np.inf)
     while not stop():
@@ -40,5 +48,5 @@ def await_object(robot: Robot, task: schema.Task, timeout_s: float, stop: Callab
             return
         if reading.time_s > deadline_s:
             raise UnavailableError(f"no object lay still in the hand for {timeout_s:.0f} s", "Put it on the palm.")
-        robot.wait_until(reading.time_s + 0.1)
-        reading = robot.observe()
+        wait_until(reading.time_s + 0.1)
+        reading = look()

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dexctl.errors import DataError, SafetyStop, TemporaryError, UnavailableError
+from dexctl.errors import DexctlError, SafetyStop
 from dexctl.reorient.observation import Sensed, fingertips_in_frame
 from dexctl.reorient.rules import End
 from dexctl.robot.placing import Placing
@@ -21,6 +21,8 @@ from dexctl.robot.trial import Choice, Judgement, Trial, trial_key
 
 # A step that begins later than this is late.
 LATE_S = 0.01
+# A wait that ended so much before its time was cut short by a signal.
+_EARLY_S = 0.002
 # Without motion, so many steps show whether everything else works.
 _REHEARSAL_STEPS = 50
 
@@ -107,6 +109,18 @@ class _Moment:
     actuator_angles: Tensor
 
 
+@dataclasses.dataclass(frozen=True)
+class _UnderWay:
+    """A step whose end is not known yet; see ``Step``."""
+
+    trial: int
+    index: int
+    goal_wxyz: np.ndarray
+    moment: _Moment
+    choice: Choice
+    late_s: float
+
+
 class Controller:
     """Runs trials on a robot that is connected.
 
@@ -125,7 +139,7 @@ class Controller:
         images: bool = False,
         on_step: Callable[[Step], None] = lambda step: None,
         stop: Callable[[], bool] = lambda: False,
-        await_object: Callable[[int], None] = lambda trial: None,
+        await_object: Callable[[int, Callable[[], Reading]], None] = lambda trial, look: None,
         between: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepares.
@@ -134,7 +148,8 @@ class Controller:
             placing: of a simulated robot; None where a person puts the object into the hand.
             images: record pictures, also where no estimator wants them.
             stop: asked in every step; when true, the trial ends as stopped.
-            await_object: called before a trial where a person places the object; returns when that is done.
+            await_object: called before a trial where a person places the object, with what looks at it; returns
+                when that is done, or to be done no more.
             between: called before each trial, while nothing moves.
         """
         self.clocks = Clocks()
@@ -151,7 +166,7 @@ class Controller:
             armed: otherwise everything but motion: one trial is stepped through, and nothing is sent.
 
         Raises:
-            SafetyStop: the robot was stopped to protect it; the trial's outcome was given before.
+            SafetyStop: the robot was stopped to protect it, whatever went wrong; the trial's outcome was given before.
         """
         for index in range(count if armed else 1):
             failure: SafetyStop | None = None
@@ -161,9 +176,9 @@ class Controller:
             self._trial.reset()
             try:
                 end = self._run_one(index, armed)
-            except (SafetyStop, UnavailableError, TemporaryError, DataError) as error:
-                reason = str(error)
-                failure = error if isinstance(error, SafetyStop) else SafetyStop(str(error.args[0]), error.remedy)
+            except Exception as error:
+                failure = _as_stop(error)
+                reason = str(failure)
             except BaseException as error:
                 reason = f"{type(error).__name__}: {error}"
                 raise
@@ -173,7 +188,7 @@ class Controller:
                 index=index,
                 goals=self._trial.goals,
                 end=end.name.lower(),
-                seconds=self._trial.steps * self._trial.period_s,
+                seconds=self._trial.seconds,
                 goal_seconds=tuple(self._trial.goal_seconds),
                 late=self.clocks.late - before[0],
                 refused=self.clocks.refused - before[1],
@@ -189,51 +204,73 @@ class Controller:
         key = trial_key(self._seed, index)
         if armed:
             self._prepare(index, key)
+            if self._stop():
+                # Whoever asked to stop while the object was placed wants no motion after it.
+                return End.ERROR
             robot.arm()
         moment = self._look(armed)
-        trial.begin(key, moment.judged)
+        trial.begin(key, moment.judged, moment.reading.time_s)
         due_s, late_s, end = moment.reading.time_s, 0.0, End.RUNNING
         while end == End.RUNNING and not self._stop() and (armed or trial.steps < _REHEARSAL_STEPS):
             choice = trial.choose(moment.sensed, moment.actuator_angles)
-            goal = trial.goal[0].numpy().copy()
+            under_way = _UnderWay(index, trial.steps, trial.goal[0].numpy().copy(), moment, choice, late_s)
             change = choice.change_rad[0].numpy()
-            sent = robot.act(change, moment.reading.time_s) if armed else _nothing_sent(change, moment.reading)
-            latency_s = time.monotonic() - moment.asked_s
-            clocks.note(latency_s, late_s, sent.executed or not armed)
-            due_s += trial.period_s
-            now_s = robot.wait_until(due_s)
-            next_late_s = max(0.0, now_s - due_s)
-            if next_late_s > trial.period_s:
-                # A missed step is not made up for: the rhythm begins anew.
-                due_s = now_s
-            following = self._look(armed)
-            judgement = trial.judge(following.judged)
-            end = judgement.end
-            self._on_step(
-                Step(
-                    time_s=moment.asked_s - self._started_s,
-                    trial=index,
-                    index=trial.steps - 1,
-                    reading=moment.reading,
-                    told=moment.told,
-                    fingertip_positions_m=fingertips_in_frame(moment.sensed.tips, moment.sensed.base)[0].numpy(),
-                    goal_wxyz=goal,
-                    judgement=judgement,
-                    choice=choice,
-                    sent=sent,
-                    latency_s=latency_s,
-                    late_s=late_s,
-                )
-            )
-            moment, late_s = following, next_late_s
+            sent = _nothing_sent(change, moment.reading)
+            try:
+                if armed:
+                    sent = robot.act(change, moment.reading.time_s)
+                latency_s = time.monotonic() - moment.asked_s
+                clocks.note(latency_s, late_s, sent.executed or not armed)
+                due_s += trial.period_s
+                now_s = robot.wait_until(due_s)
+                if due_s - now_s > _EARLY_S and not self._stop():
+                    now_s = robot.wait_until(due_s)
+                late_s = max(0.0, now_s - due_s)
+                if late_s > trial.period_s:
+                    # A missed step is not made up for: the rhythm begins anew.
+                    due_s = now_s
+                following = self._look(armed)
+            except BaseException:
+                # What was commanded last is what one wants to know after a stop.
+                self._record(under_way, sent, trial.broken_off(moment.judged), time.monotonic() - moment.asked_s)
+                raise
+            judgement = trial.judge(following.judged, following.reading.time_s)
+            self._record(under_way, sent, judgement, latency_s)
+            moment, end = following, judgement.end
         return End.ERROR if end == End.RUNNING else end
+
+    def _record(self, step: _UnderWay, sent: Sent, judgement: Judgement, latency_s: float) -> None:
+        moment = step.moment
+        self._on_step(
+            Step(
+                time_s=moment.asked_s - self._started_s,
+                trial=step.trial,
+                index=step.index,
+                reading=moment.reading,
+                told=moment.told,
+                fingertip_positions_m=fingertips_in_frame(moment.sensed.tips, moment.sensed.base)[0].numpy(),
+                goal_wxyz=step.goal_wxyz,
+                judgement=judgement,
+                choice=step.choice,
+                sent=sent,
+                latency_s=latency_s,
+                late_s=step.late_s,
+            )
+        )
 
     def _prepare(self, index: int, key: Tensor) -> None:
         if self._placing is not None:
             self._robot.place(self._placing.state(key))
         else:
-            self._await_object(index)
+            self._await_object(index, self._glance)
         self._between()
+
+    def _glance(self) -> Reading:
+        """A reading as the policy would be told it."""
+        reading = self._robot.observe(self._images or self._estimator is not None)
+        if self._estimator is None:
+            return reading
+        return with_estimate(reading, self._robot.features.cameras, self._estimator)
 
     def _look(self, armed: bool) -> _Moment:
         """Reads the robot and checks that it may go on.
@@ -253,6 +290,19 @@ class Controller:
         judged = sensed_of(reading, features) if "object_position" in features.senses else sensed
         angles = torch.from_numpy(np.array(reading.values["actuator_angles"])).unsqueeze(0)
         return _Moment(asked_s, reading, told, sensed, judged, angles)
+
+
+def _as_stop(error: Exception) -> SafetyStop:
+    """What ended a trial, as the stop that it is; what nobody foresaw keeps its traceback as the cause."""
+    if isinstance(error, SafetyStop):
+        return error
+    stop = (
+        SafetyStop(str(error.args[0]), error.remedy)
+        if isinstance(error, DexctlError)
+        else SafetyStop(f"{type(error).__name__}: {error}", "Report it with the lines above.")
+    )
+    stop.__cause__ = error
+    return stop
 
 
 def _nothing_sent(change: np.ndarray, reading: Reading) -> Sent:

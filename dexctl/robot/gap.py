@@ -34,7 +34,7 @@ class Member:
         joint_bias_rad: (J,); marker_offset_m: (5, 3) in the world's frame of the flat hand, and turns with its link.
         object_offset_m: (3,); object_offset_rad: (3,) a rotation vector.
         joint_delay_s, capture_delay_s, joint_noise_rad, marker_noise_m, object_noise_m, object_noise_rad: one each.
-        marker_loss_per_s, marker_loss_s: one each.
+        marker_loss_per_s, marker_loss_s, object_loss_per_s, object_loss_s: one each.
     """
 
     contact_time: float
@@ -61,6 +61,8 @@ class Member:
     object_noise_rad: float
     marker_loss_per_s: float
     marker_loss_s: float
+    object_loss_per_s: float
+    object_loss_s: float
 
 
 def draw(
@@ -112,6 +114,8 @@ def draw(
         object_noise_rad=one(sensors.object_noise_rad),
         marker_loss_per_s=one(sensors.marker_loss_per_s),
         marker_loss_s=one(sensors.marker_loss_s),
+        object_loss_per_s=one(sensors.object_loss_per_s),
+        object_loss_s=one(sensors.object_loss_s),
     )
 
 

@@ -32,6 +32,7 @@ class LowLevel:
         self._relax_turns = round(robot.relax_s / self._period_s)
         self._command_age_s = robot.command_age_s
         self._target: np.ndarray | None = None
+        self._stepped = 0
         # When the robot began to do what it does, or was last told to go on.
         self._since = 0
         self._placing: State | None = None
@@ -40,6 +41,11 @@ class LowLevel:
     def time_s(self) -> float:
         """Robot's clock, from 0."""
         return self.turns * self._period_s
+
+    @property
+    def idle_s(self) -> float:
+        """Since the newest step of physics."""
+        return (self.turns - self._stepped) * self._period_s
 
     @property
     def placing(self) -> bool:
@@ -59,11 +65,11 @@ class LowLevel:
         elif self.mode == "holding" and quiet > self._relax_turns:
             self.mode = "relaxed"
         if self._placing is not None:
-            self._body.place(self._placing)
-            self._hold()
+            self._put(self._placing)
             self._placing = None
         if not self._body.failed and self.turns // self._body.turns != (self.turns - passed) // self._body.turns:
             self._body.step(self._target if self.mode in ("moving", "holding") else None)
+            self._stepped = self.turns
 
     def advance(self, turns: int) -> None:
         """So many turns on end, where no order can come between them."""
@@ -77,6 +83,7 @@ class LowLevel:
             self.turns += calm
             if steps and not self._body.failed:
                 self._body.step(self._target if self.mode in ("moving", "holding") else None, steps)
+                self._stepped = self.turns // per_step * per_step
 
     def _calm_turns(self, most: int) -> int:
         """Turns, ``most`` at most, until the watchdog, or what follows it, has something to do."""
@@ -124,12 +131,16 @@ class LowLevel:
         if wait:
             self._placing = state
             return
+        self._put(state)
+
+    def _put(self, state: State) -> None:
         self._body.place(state)
+        self._stepped = self.turns
         self._hold()
 
     def stop(self) -> None:
-        """Holds now; lets go later."""
-        if self.mode in ("idle", "moving"):
+        """Holds now, where it moved, and lets go later; motors that were off stay off."""
+        if self.mode == "moving":
             self._hold()
 
     def _hold(self) -> None:

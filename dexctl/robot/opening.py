@@ -18,8 +18,8 @@ from dexctl.wire.keys import WorkerKeys
 @contextlib.contextmanager
 def open_robot(
     address: str,
-    robot: schema.Robot,
     profile: schema.Profile,
+    period_s: float,
     keys: WorkerKeys | None,
     connect_s: float,
     wakeup_fd: int | None = None,
@@ -29,15 +29,17 @@ def open_robot(
 
     Args:
         address: ``tcp://HOST:PORT`` of a robot that speaks dexctl's protocol, ``ros://HOST:PORT`` of a rosbridge.
-        robot: how long to wait for its answers, and which cameras look at it.
-        profile: of the hand that it is.
+        profile: the robot's own: the hand that it is, how long to wait for its answers, which cameras look at it.
+        period_s: of the control steps that it will be commanded in.
         sees: pictures are wanted.
 
     Raises:
         UsageError: the address is of no kind that is known.
         ProfileError: the robot's profile does not say how it is reached.
     """
-    with _by_address(address, robot, profile, keys, connect_s, wakeup_fd) as found:
+    robot = profile.robot
+    assert robot is not None
+    with _by_address(address, profile.hand, robot, period_s, keys, connect_s, wakeup_fd) as found:
         if not (sees and robot.cameras):
             yield found
             return
@@ -47,8 +49,9 @@ def open_robot(
 
 def _by_address(
     address: str,
+    hand: schema.Hand,
     robot: schema.Robot,
-    profile: schema.Profile,
+    period_s: float,
     keys: WorkerKeys | None,
     connect_s: float,
     wakeup_fd: int | None,
@@ -62,7 +65,7 @@ def _by_address(
         if robot.ros is None:
             raise ProfileError(f"{robot.name}: it has no table [robot.ros]", "Take 'robot/ros', or inherit it.")
         host, port = _host_and_port(address)
-        return RosRobot(host, port, profile, robot, connect_s)
+        return RosRobot(host, port, hand, robot, period_s, connect_s)
     raise UsageError(f"{address}: no robot is reached so", "Give tcp://HOST:PORT, or ros://HOST:PORT.")
 
 

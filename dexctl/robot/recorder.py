@@ -25,6 +25,8 @@ _COLUMN_OF = {
     "base_markers": "base_markers_m",
     "object_position": "object_position_m",
     "object_orientation": "object_orientation_wxyz",
+    "object_velocity": "object_velocity_m_s",
+    "object_angular_velocity": "object_angular_velocity_rad_s",
     "joint_age": "joint_age_s",
     "fingertip_age": "fingertip_age_s",
     "object_age": "object_age_s",

@@ -24,6 +24,7 @@ _ERRORS: dict[int, type[DexctlError]] = {
     69: UnavailableError,
     75: TemporaryError,
     76: ProtocolError,
+    77: RefusedError,
 }
 # Pictures take a renderer's time.
 _PICTURES_S = 5.0
@@ -124,7 +125,7 @@ class RemoteRobot:
         answer, frames = self._ask(say.Observe(number=self._next(), images=images), [], say.Reading, wait_s)
         arrays = self._unpack(self._readings[images], frames)
         pictures = {name.partition(":")[2]: arrays.pop(name) for name in list(arrays) if ":" in name}
-        return Reading(answer.time_s, answer.mode, arrays, pictures)
+        return Reading(answer.time_s, answer.mode, arrays, pictures, answer.image_age_s)
 
     def act(self, change_rad: np.ndarray, observed_s: float) -> Sent:
         """Commands a change; see ``Robot.act``."""

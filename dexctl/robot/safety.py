@@ -45,6 +45,7 @@ class Guard:
                 "Its watchdog had no command in time: look for what held the controller up.",
             )
         self._check_age("the joints were measured", values.get("joint_age"), safety.sensor_age_s)
+        self._check_age("a fingertip was seen", values.get("fingertip_age"), safety.fingertip_age_s)
         self._check_age("the object was seen", values.get("object_age"), safety.object_age_s)
         hit = self._hit(reading)
         if hit:

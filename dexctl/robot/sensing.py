@@ -47,12 +47,16 @@ class Sensing:
         self._placings = 0
         self._held = body.history.markers(0)
         self._seen_s = np.zeros(markers)
+        # Of the object; nothing is held of it before the first reading, which sees it.
+        self._object_hidden_until_s = self._object_seen_s = 0.0
+        self._object_held = (np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]), np.zeros(3), np.zeros(3))
 
-    def read(self, time_s: float) -> dict[str, np.ndarray]:
+    def read(self, time_s: float, idle_s: float = 0.0) -> dict[str, np.ndarray]:
         """The newest values by quantity, each float64 and finite.
 
         Args:
             time_s: robot's clock, never backwards.
+            idle_s: since the newest step of physics; by so much more is everything old.
         """
         body, member, rng = self._body, self._member, self._rng
         history, newest = body.history, body.steps
@@ -61,11 +65,15 @@ class Sensing:
         angles = history.angles(joint) + member.joint_bias_rad
         if noise:
             angles = angles + rng.normal(0.0, noise, len(angles))
-        markers, age_s = self._markers(history.markers(capture), time_s)
-        pose = history.object_pose(capture)
-        position, orientation = pose[:3], pose[3:]
-        position, orientation = self._object(position, orientation)
-        linear, angular = self._object_velocity(newest, capture)
+        captured_s = time_s - idle_s - self._capture_lag * body.timestep_s
+        if self._placings != body.placings:
+            # What was seen of another state says nothing of this one.
+            self._placings = body.placings
+            self._hidden_until_s[:] = self._object_hidden_until_s = self._drawn_to_s = time_s
+        markers, age_s = self._markers(history.markers(capture), time_s, captured_s)
+        seen, object_age_s = self._object_seen(newest, capture, time_s, captured_s)
+        position, orientation, linear, angular = seen
+        self._drawn_to_s = time_s
         return {
             "joint_angles": angles,
             "joint_velocities": self._joint_velocities(newest, joint, noise),
@@ -77,32 +85,46 @@ class Sensing:
             "object_orientation": orientation,
             "object_velocity": linear,
             "object_angular_velocity": angular,
-            "joint_age": np.array([self._joint_lag * body.timestep_s]),
+            "joint_age": np.array([idle_s + self._joint_lag * body.timestep_s]),
             "fingertip_age": age_s,
-            "object_age": np.array([self._capture_lag * body.timestep_s]),
+            "object_age": np.array([object_age_s]),
         }
 
     def _row(self, newest: int, lag: int) -> int:
         return (newest - lag) % self._body.rows
 
-    def _markers(self, true: np.ndarray, time_s: float) -> tuple[np.ndarray, np.ndarray]:
-        member, lag_s = self._member, self._capture_lag * self._body.timestep_s
-        if self._placings != self._body.placings:
-            # What was seen of another state says nothing of this one.
-            self._placings = self._body.placings
-            self._hidden_until_s[:] = time_s
-        elif member.marker_loss_per_s:
-            # A marker that was lost longer ago than a loss lasts has been found again.
-            elapsed_s = min(max(0.0, time_s - self._drawn_to_s), member.marker_loss_s)
-            lost = self._rng.random(len(true)) < 1.0 - np.exp(-member.marker_loss_per_s * elapsed_s)
+    def _lost(self, count: int, per_s: float, lasts_s: float, time_s: float) -> np.ndarray:
+        """(count,) bool: what was lost since the last reading; longer ago than a loss lasts it was found again."""
+        elapsed_s = min(time_s - self._drawn_to_s, lasts_s)
+        if elapsed_s <= 0.0:
+            return np.zeros(count, bool)
+        return self._rng.random(count) < 1.0 - np.exp(-per_s * elapsed_s)
+
+    def _markers(self, true: np.ndarray, time_s: float, captured_s: float) -> tuple[np.ndarray, np.ndarray]:
+        member = self._member
+        if member.marker_loss_per_s:
+            lost = self._lost(len(true), member.marker_loss_per_s, member.marker_loss_s, time_s)
             self._hidden_until_s[lost & (time_s >= self._hidden_until_s)] = time_s + member.marker_loss_s
-        self._drawn_to_s = time_s
         visible = time_s >= self._hidden_until_s
         if member.marker_noise_m:
             true = true + self._rng.normal(0.0, member.marker_noise_m, true.shape)
         self._held[visible] = true[visible]
-        self._seen_s[visible] = time_s - lag_s
+        self._seen_s[visible] = captured_s
         return self._held.copy(), np.maximum(0.0, time_s - self._seen_s)
+
+    def _object_seen(
+        self, newest: int, capture: int, time_s: float, captured_s: float
+    ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], float]:
+        """What is seen of the object, or was when it was last in sight, and how long ago."""
+        member = self._member
+        rate, lasts_s = member.object_loss_per_s, member.object_loss_s
+        if rate and time_s >= self._object_hidden_until_s and self._lost(1, rate, lasts_s, time_s).any():
+            self._object_hidden_until_s = time_s + lasts_s
+        if time_s >= self._object_hidden_until_s:
+            pose = self._body.history.object_pose(capture)
+            self._object_held = *self._object(pose[:3], pose[3:]), *self._object_velocity(newest, capture)
+            self._object_seen_s = captured_s
+        return self._object_held, max(0.0, time_s - self._object_seen_s)
 
     def _object(self, position: np.ndarray, orientation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         member = self._member

@@ -21,7 +21,8 @@ from dexctl.robot.realtime import Loop
 from dexctl.robot.sensing import SENSES, Sensing
 from dexctl.scene.anatomy import anatomy
 from dexctl.wire import robot_messages as say
-from dexctl.wire.connections import Connections
+from dexctl.wire.arrivals import Complaints
+from dexctl.wire.connections import Connection, Connections
 from dexctl.wire.endpoint import host_to_bind
 from dexctl.wire.gate import Gate
 from dexctl.wire.keys import ServerKeys
@@ -45,13 +46,15 @@ class Holder:
     Attributes:
         route: of its connection; number: of its last question.
         heard_s: monotonic, of the last question.
+        key: that its connection was let in with, or empty.
     """
 
     route: bytes
     who: str
     number: int
     heard_s: float
-    connection: object = None
+    connection: Connection | None = None
+    key: bytes = b""
 
 
 class _Now(TypedDict):
@@ -108,6 +111,7 @@ class RobotServer:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
         self._gate = Gate(self._context, keys) if keys else None
+        self._complaints = Complaints()
         self._connections = Connections(self._socket)
         self.endpoint = self._bind(bind, host)
         self._poller = zmq.Poller()
@@ -154,7 +158,7 @@ class RobotServer:
         ready = dict(self._poller.poll(int(_TURN_S * 1000)))
         if self._gate and self._gate.socket in ready:
             for address, reason in self._gate.answer():
-                self._tell("warning", {"message": f"{address}: {reason}"})
+                self._complaints.note(address, reason)
         if self._connections.monitor in ready:
             self._watch()
         if self._socket in ready:
@@ -165,6 +169,13 @@ class RobotServer:
                     break
                 self._read(frames)
         self._check_holder()
+        self._complain()
+
+    def _complain(self) -> None:
+        """Tells of what was refused, a flood of it in one line every ten seconds."""
+        for one in self._complaints.due(time.monotonic()):
+            times = f", {one.count} times" if one.count > 1 else ""
+            self._tell("warning", {"message": f"{one.peer}: {one.reason}{times}"})
 
     def _watch(self) -> None:
         for change in self._connections.changes(time.monotonic()):
@@ -178,6 +189,11 @@ class RobotServer:
     def _check_holder(self) -> None:
         if self._gate:
             self._gate.allowed.refresh()
+            if self._holder and self._holder.key not in self._gate.allowed.names:
+                self._low.stop()
+                if self._holder.connection:
+                    self._holder.connection.cut()
+                self._release("its key was removed")
         if self._holder is None or self.loop is None:
             return
         limit_s = self._robot.watchdog_s + self._robot.relax_s + _GIVEN_AWAY_S
@@ -196,7 +212,11 @@ class RobotServer:
                 raise Fault("not a message of dexctl")
             question = decode(frames[1].buffer, say.FROM_CONTROLLER, say.CONTROLLER_CONTROL_BYTES)
         except Fault as fault:
-            self._broken(route, 0, fault.reason)
+            self._broken(route, frames[0], 0, fault.reason)
+            return
+        key = _key_of(frames[1])
+        if self._gate and key not in self._gate.allowed.names:
+            self._deny(route, question.number, 77, "this key is not allowed any more")
             return
         holder = self._holder if self._holder and self._holder.route == route else None
         if holder and question.number <= holder.number:
@@ -208,13 +228,16 @@ class RobotServer:
         try:
             self._answer(route, question, frames, holder)
         except ValueError as error:
-            self._broken(route, question.number, str(error))
+            self._broken(route, frames[1], question.number, str(error))
         except DexctlError as error:
             self._deny(route, question.number, error.code, str(error).partition("\n")[0])
 
-    def _broken(self, route: bytes, number: int, reason: str) -> None:
+    def _broken(self, route: bytes, frame: zmq.Frame, number: int, reason: str) -> None:
         self.counts["broken"] += 1
-        self._tell("warning", {"message": f"a message that breaks the protocol: {reason}"})
+        connection = self._connections.of(frame)
+        peer = connection.host if connection else "somebody who left"
+        self._complaints.note(peer, f"a message that breaks the protocol: {reason}")
+        self._complain()
         self._deny(route, number, 76, reason)
 
     def _deny(self, route: bytes, number: int, code: int, reason: str) -> None:
@@ -272,21 +295,26 @@ class RobotServer:
             self._deny(route, question.number, 75, f"{self._holder.who} has control")
             return
         who = f"{question.host}:{question.pid}"
-        self._holder = Holder(route, who, question.number, time.monotonic(), self._connections.of(frame))
+        self._holder = Holder(
+            route, who, question.number, time.monotonic(), self._connections.of(frame), _key_of(frame)
+        )
         self.counts = dict.fromkeys(self.counts, 0)
         self._tell("controller_joined", {"controller": who})
         self._send(route, say.Done(number=question.number, **self._now()))
 
     def _observe(self, route: bytes, number: int, images: bool) -> None:
         now = self._now()
-        values = self._sensing.read(now["time_s"])
+        values = self._sensing.read(now["time_s"], self._low.idle_s)
+        image_age_s = 0.0
         if images:
             if self._pictures is None:
                 raise ValueError("this robot has no cameras")
             for name, picture in self._pictures(self.body.data.qpos.copy()).items():
                 values[f"camera:{name}"] = picture
+            # They show what was when they were asked for.
+            image_age_s = self._low.time_s - now["time_s"]
         frames = self._layouts[images].frames(values)
-        self._send(route, say.Reading(number=number, **now, images=images), frames)
+        self._send(route, say.Reading(number=number, **now, images=images, image_age_s=image_age_s), frames)
 
     def _act(self, route: bytes, question: say.Act, arrays: list[memoryview]) -> None:
         change = self._command.arrays_of(arrays)["change"]
@@ -336,6 +364,14 @@ class RobotServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _key_of(frame: zmq.Frame) -> bytes:
+    """The public key that a frame's connection was let in with; empty without keys."""
+    try:
+        return str(frame.get("User-Id")).encode()
+    except zmq.ZMQError:
+        return b""
 
 
 def _features(body: Body, robot: schema.Robot, virtual: bool, cameras: tuple[str, ...]) -> Features:

@@ -81,6 +81,8 @@ class Trial:
     Attributes:
         goal: (1, 4) that holds now.
         steps, goals: taken and reached so far.
+        periods: of control since the start, by the robot's clock: as many as steps where none was missed;
+            goal_periods: since the goal was announced.
         goal_seconds: from each reached goal's announcing to its reaching.
     """
 
@@ -94,7 +96,7 @@ class Trial:
             count: goals in a row that make a trial full.
         """
         self.goal = torch.zeros(1, 4, dtype=torch.float64)
-        self.steps = self.goals = self.goal_steps = 0
+        self.steps = self.goals = self.periods = self.goal_periods = 0
         self.goal_seconds: list[float] = []
         self._profile, self._chooser, self._draw = profile, chooser, goals
         self._actuators = len(control_range_rad)
@@ -106,16 +108,22 @@ class Trial:
         self._spawn = torch.tensor(profile.object.spawn_m, dtype=torch.float64)
         self._only = torch.arange(1)
         self._key = torch.zeros(1, dtype=torch.int64)
+        self._begun_s = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Since the start, in whole periods of the robot's clock."""
+        return self.periods * self.period_s
 
     def reset(self) -> None:
         """Forgets the trial before."""
-        self.steps = self.goals = 0
+        self.steps = self.goals = self.periods = 0
         self.goal_seconds = []
 
-    def begin(self, key: Tensor, sensed: Sensed) -> None:
-        """Starts a trial from what is sensed now."""
+    def begin(self, key: Tensor, sensed: Sensed, time_s: float) -> None:
+        """Starts a trial from what is sensed now, at ``time_s`` on the robot's clock."""
         self.reset()
-        self._key = key
+        self._key, self._begun_s = key, time_s
         self._average.reset(self._only)
         self._previous.zero_()
         self._chooser.reset(self._only)
@@ -125,7 +133,7 @@ class Trial:
         goal = self._draw(self._key, self.goals, sensed.object_orientation)
         if goal is None:
             return False
-        self.goal, self.goal_steps = goal, 0
+        self.goal, self.goal_periods = goal, 0
         return True
 
     def choose(self, sensed: Sensed, actuator_angles: Tensor) -> Choice:
@@ -139,7 +147,9 @@ class Trial:
         """
         remembered = Remembered(
             goal=self.goal,
-            time_left=torch.tensor([1.0 - self.goal_steps / self._limits.steps_per_goal], dtype=torch.float64),
+            time_left=torch.tensor(
+                [max(0.0, 1.0 - self.goal_periods / self._limits.steps_per_goal)], dtype=torch.float64
+            ),
             action_average=self._average.value,
             previous_action=self._previous,
         )
@@ -153,24 +163,37 @@ class Trial:
         average = self._average.update(action, self._only)
         return Choice(bins, average, self._targets.change(average, actuator_angles))
 
-    def judge(self, sensed: Sensed) -> Judgement:
-        """Judges what a step led to, and announces the next goal where one was reached."""
-        angle = rotation.angle(rotation.difference(self.goal, sensed.object_orientation))
+    def judge(self, sensed: Sensed, time_s: float) -> Judgement:
+        """Judges what a step led to, and announces the next goal where one was reached.
+
+        Args:
+            time_s: when it was sensed, on the robot's clock: the time that missed periods took counts as well.
+        """
+        angle = self._left(sensed)
+        periods = round((time_s - self._begun_s) / self.period_s)
         self.steps += 1
-        self.goal_steps += 1
+        self.goal_periods += periods - self.periods
+        self.periods = periods
         verdict = judge(
             self._profile.task,
             sensed.object_position,
             angle,
             torch.zeros(1, dtype=torch.bool),
-            torch.tensor([self.goal_steps]),
+            torch.tensor([self.goal_periods]),
             torch.tensor([self.goals]),
             self._limits,
         )
         reached, end = bool(verdict.reached), End(int(verdict.end))
         if reached:
             self.goals += 1
-            self.goal_seconds.append(self.goal_steps * self.period_s)
+            self.goal_seconds.append(self.goal_periods * self.period_s)
             if end == End.RUNNING and not self._announce(sensed):
                 end = End.FULL
         return Judgement(reached, float(angle), end)
+
+    def broken_off(self, sensed: Sensed) -> Judgement:
+        """Of a step whose end nobody saw: the angle is the one at its beginning."""
+        return Judgement(False, float(self._left(sensed)), End.ERROR)
+
+    def _left(self, sensed: Sensed) -> Tensor:
+        return rotation.angle(rotation.difference(self.goal, sensed.object_orientation))

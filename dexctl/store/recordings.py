@@ -19,6 +19,8 @@ KIND = "recording"
 BLOCK_ROWS = 25
 # With images rows are large, and compressed one by one.
 IMAGES = "images"
+# Recordings of older programs lack them.
+_LATER = ("object_velocity_m_s", "object_angular_velocity_rad_s")
 
 
 def columns(
@@ -27,7 +29,7 @@ def columns(
     """Columns of a recording with so many joints and actuators; None stands for any number.
 
     Quantities that the robot does not sense are zeros, and not named in the metadata's ``senses``.
-    A goal without an end has 0, see ``ENDS``.
+    A step after which the trial goes on has ``end`` 0, see ``reorient.rules.End``.
 
     Args:
         image_shape: (cameras, height, width), or None without images.
@@ -47,6 +49,8 @@ def columns(
         "base_markers_m": Column("float64", (3, 3), "finite"),
         "object_position_m": Column("float64", (3,), "finite"),
         "object_orientation_wxyz": Column("float64", (4,), "finite"),
+        "object_velocity_m_s": Column("float64", (3,), "finite"),
+        "object_angular_velocity_rad_s": Column("float64", (3,), "finite"),
         "joint_age_s": Column("float64", (1,), "finite"),
         "fingertip_age_s": Column("float64", (5,), "finite"),
         "object_age_s": Column("float64", (1,), "finite"),
@@ -125,5 +129,6 @@ class Recording(RowReader):
             MissingError: there is none.
             DataError: it is something else, or damaged.
         """
-        super().__init__(path, KIND, columns(None, None))
+        wanted = {name: column for name, column in columns(None, None).items() if name not in _LATER}
+        super().__init__(path, KIND, wanted)
         self.metadata = read_metadata(path, self.about, RecordingMetadata)

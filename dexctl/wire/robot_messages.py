@@ -213,9 +213,14 @@ class Done(Answer, frozen=True):
 
 
 class Reading(Answer, frozen=True):
-    """The newest reading; its arrays follow, see ``Features.reading``."""
+    """The newest reading; its arrays follow, see ``Features.reading``.
+
+    Attributes:
+        image_age_s: of the pictures, when they left; 0 without.
+    """
 
     images: bool
+    image_age_s: Annotated[float, Meta(ge=0, le=1e12)] = 0.0
 
 
 class Sent(Answer, frozen=True):

@@ -118,7 +118,7 @@ def test_the_average_of_the_actions_is_the_user_s_where_given():
 def test_an_address_of_no_kind_that_is_known_is_told(same):
     with (
         pytest.raises(UsageError, match="no robot is reached so"),
-        open_robot("serial:9", same.robot, same, None, 1.0),
+        open_robot("serial:9", same, 0.08, None, 1.0),
     ):
         pass
 

@@ -35,7 +35,8 @@ def test_every_number_lies_in_its_span(twin):
             if not isinstance(span, tuple) or key in ("marker_offset_m", "object_offset_m", "object_offset_rad"):
                 continue
             drawn = np.concatenate([np.atleast_1d(getattr(member, key)).ravel() for member in members])
-            assert span[0] <= drawn.min() < drawn.max() <= span[1], key
+            assert span[0] <= drawn.min() <= drawn.max() <= span[1], key
+            assert (drawn.min() < drawn.max()) == (span[0] < span[1]), key
     offsets = np.array([np.linalg.norm(member.marker_offset_m, axis=1) for member in members])
     assert ((offsets > 0).sum(axis=1) == 1).all()
     assert offsets.max() <= twin.robot.sensors.marker_offset_m[1]

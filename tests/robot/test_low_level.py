@@ -113,6 +113,11 @@ def test_a_command_that_answers_an_old_reading_is_not_executed(low_level):
     assert not future.executed
 
 
+def test_stopping_leaves_motors_off_that_were_off(low_level):
+    low_level.stop()
+    assert low_level.mode == "idle"
+
+
 def test_stopping_holds_at_once(low_level):
     low_level.arm()
     low_level.act(CHANGE, 0.0)

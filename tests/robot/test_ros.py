@@ -15,6 +15,7 @@ from dexctl.robot.ros import RosRobot
 from dexctl.scene import names
 
 PATIENCE_S = 20.0
+PERIOD_S = 0.08
 
 
 class Bridge:
@@ -74,7 +75,7 @@ def bridge(profile):
 def robot(bridge, profile):
     """One whose watchdog waits, however busy the machine is."""
     patient = msgspec.structs.replace(profile.robot, watchdog_s=PATIENCE_S, command_age_s=PATIENCE_S / 2)
-    with RosRobot("127.0.0.1", bridge.port, profile, patient, PATIENCE_S) as found:
+    with RosRobot("127.0.0.1", bridge.port, profile.hand, patient, PERIOD_S, PATIENCE_S) as found:
         yield found
 
 
@@ -83,6 +84,12 @@ def published(bridge, count=1):
     while len(bridge.published) < count:
         assert time.monotonic() < deadline_s
     return bridge.published[count - 1]
+
+
+def motors(message):
+    """What a trajectory asks of each motor: of a coupled pair the sum."""
+    of = dict(zip(message["joint_names"], message["points"][0]["positions"], strict=True))
+    return [of[joint] + of.get(names.COUPLED.get(joint, ""), 0.0) for joint in names.ACTUATED]
 
 
 def test_it_hears_joints_markers_and_object_in_the_order_of_the_features(robot):
@@ -102,8 +109,8 @@ def test_a_command_is_a_trajectory_to_where_the_joints_are_plus_the_change(robot
     reading = robot.observe()
     sent = robot.act(np.full(20, 0.05), reading.time_s)
     message = published(bridge)
-    assert message["joint_names"] == list(names.ACTUATED)
-    assert message["points"][0]["positions"] == pytest.approx(sent.target_rad.tolist())
+    assert sorted(message["joint_names"]) == sorted(names.JOINTS)
+    assert motors(message) == pytest.approx(sent.target_rad.tolist())
     assert message["points"][0]["time_from_start"] == {"secs": 0, "nsecs": 80_000_000}
     low, high = np.array(robot.features.control_range_rad).T
     assert sent.target_rad == pytest.approx(np.clip(reading.values["actuator_angles"] + 0.05, low, high))
@@ -113,16 +120,14 @@ def test_stopping_asks_the_hand_to_stay_and_takes_no_more_commands(robot, bridge
     robot.connect()
     robot.arm()
     robot.stop("enough")
-    assert published(bridge)["points"][0]["positions"] == pytest.approx(
-        robot.observe().values["actuator_angles"].tolist()
-    )
+    assert motors(published(bridge)) == pytest.approx(robot.observe().values["actuator_angles"].tolist())
     with pytest.raises(SafetyStop, match="it is holding"):
         robot.act(np.zeros(20), 0.0)
 
 
 def test_a_controller_that_was_silent_for_too_long_finds_a_hand_that_holds(bridge, profile):
     robot_profile = msgspec.structs.replace(profile.robot, watchdog_s=0.05)
-    with RosRobot("127.0.0.1", bridge.port, profile, robot_profile, PATIENCE_S) as robot:
+    with RosRobot("127.0.0.1", bridge.port, profile.hand, robot_profile, PERIOD_S, PATIENCE_S) as robot:
         robot.connect()
         robot.arm()
         deadline_s = time.monotonic() + PATIENCE_S
@@ -131,7 +136,7 @@ def test_a_controller_that_was_silent_for_too_long_finds_a_hand_that_holds(bridg
         reading = robot.observe()
         with pytest.raises(SafetyStop, match="it is holding"):
             robot.act(np.full(20, 0.05), reading.time_s)
-        held = published(bridge)["points"][0]["positions"]
+        held = motors(published(bridge))
         assert held == pytest.approx(reading.values["actuator_angles"].tolist())
         assert len(bridge.published) == 1
 
@@ -146,10 +151,9 @@ def test_nan_never_leaves_and_a_stale_command_neither(robot, bridge):
 
 
 def test_a_coupled_pair_shares_its_motors_angle(bridge, profile):
-    hand = msgspec.structs.replace(profile.hand, gains="2018")
-    profile = msgspec.structs.replace(profile, hand=hand)
+    assert profile.hand.gains == "2018"
     robot_profile = msgspec.structs.replace(profile.robot, watchdog_s=PATIENCE_S, command_age_s=PATIENCE_S)
-    with RosRobot("127.0.0.1", bridge.port, profile, robot_profile, PATIENCE_S) as robot:
+    with RosRobot("127.0.0.1", bridge.port, profile.hand, robot_profile, PERIOD_S, PATIENCE_S) as robot:
         robot.connect()
         robot.arm()
         values = robot.observe().values
@@ -167,3 +171,45 @@ def test_topics_that_say_nothing_are_named(robot, bridge):
     robot._connect_s = 1.0
     with pytest.raises(UnavailableError, match=r"nothing is said of .*joint_angles"):
         robot.connect()
+
+
+def test_no_bridge_is_told_and_leaves_nothing_to_close(profile):
+    with (
+        RosRobot("127.0.0.1", 9, profile.hand, profile.robot, PERIOD_S, 0.2) as robot,
+        pytest.raises(UnavailableError, match="no rosbridge answers"),
+    ):
+        robot.connect()
+
+
+@pytest.mark.parametrize(
+    ("topic", "message", "why"),
+    [
+        ("joint_states", {"position": []}, "no list 'name'"),
+        ("joint_states", {"name": list(names.JOINTS), "position": ["bent"] * 24}, "which is no number"),
+        ("markers", {"poses": [{}] * 8}, "where fields are wanted"),
+        ("object_pose", {"pose": {"position": {"x": 1}}}, "where fields are wanted"),
+    ],
+)
+def test_a_message_that_cannot_be_read_is_refused_and_named(bridge, profile, topic, message, why):
+    called = getattr(profile.robot.ros, topic)
+    bridge.says[called] = message
+    with (
+        RosRobot("127.0.0.1", bridge.port, profile.hand, profile.robot, PERIOD_S, 1.0) as robot,
+        pytest.raises(UnavailableError, match=f"{called} was refused: .*{why}"),
+    ):
+        robot.connect()
+
+
+def test_velocities_that_are_not_told_are_differences_of_the_angles(profile):
+    robot = RosRobot("127.0.0.1", 9, profile.hand, profile.robot, PERIOD_S, 0.2)
+
+    def state(time_s, angle_rad):
+        stamp = {"secs": int(time_s), "nsecs": round(time_s % 1 * 1e9)}
+        return {"header": {"stamp": stamp}, "name": list(names.JOINTS), "position": [angle_rad] * 24}
+
+    assert "joint_velocities" not in robot._take_joints(state(5.0, 0.1))
+    for step in range(1, 8):
+        values = robot._take_joints(state(5.0 + 0.008 * step, 0.1 + 0.02 * step))
+        assert values["joint_velocities"] == pytest.approx(np.full(24, 2.5))
+    told = {**state(6.0, 0.5), "velocity": [1.5] * 24}
+    assert robot._take_joints(told)["joint_velocities"].tolist() == [1.5] * 24

@@ -1,3 +1,4 @@
+import contextlib
 import socket
 import time
 
@@ -157,10 +158,81 @@ def test_garbage_is_refused_and_the_robot_serves_on(served, stranger, message):
 
 
 def test_a_frame_too_long_cuts_its_sender_off_and_the_robot_serves_on(served, robot):
-    with socket.create_connection(("127.0.0.1", int(served.endpoint.rpartition(":")[2]))) as raw:
-        raw.sendall(b"\xff" + b"\0" * 8 + b"\x7f" + b"\x03" * 1000)
+    largest = served.server._socket.maxmsgsize
+    for size, cut in ((largest, False), (largest + 1, True)):
+        with socket.create_connection(("127.0.0.1", int(served.endpoint.rpartition(":")[2]))) as raw:
+            raw.settimeout(ANSWER_S)
+            greeting = b"\xff" + b"\0" * 8 + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + b"\0" * 32
+            ready = b"\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER"
+            raw.sendall(greeting + b"\x04" + bytes([len(ready)]) + ready)
+            assert said(raw, 64)[0] == 0xFF
+            assert b"ROUTER" in said(raw, said(raw, 2)[1])
+            # A long frame, and no other after it.
+            raw.sendall(b"\x02" + size.to_bytes(8, "big"))
+            if cut:
+                with contextlib.suppress(ConnectionResetError):
+                    assert raw.recv(1) == b""
+            else:
+                raw.sendall(b"\0" * size)
+                assert said(raw, 1)
+    robot.connect()
+    assert robot.observe().mode == "idle"
+
+
+def said(raw, size):
+    """So many bytes that a peer says next."""
+    found = b""
+    while len(found) < size:
+        piece = raw.recv(size - len(found))
+        assert piece, "it hung up"
+        found += piece
+    return found
+
+
+def test_a_flood_of_garbage_is_one_line(served, stranger):
+    for _ in range(50):
+        assert stranger(b"hello", b"x").code == 76
+    assert [kind for kind, _ in served.told] == ["warning"]
+    assert "127.0.0.1: a message that breaks the protocol" in served.told[0][1]["message"]
+    assert served.server.counts["broken"] == 50
+
+
+def test_pictures_are_as_old_as_the_robot_says(served):
+    aged = say.Reading(number=1, time_s=1.0, mode="idle", images=True, image_age_s=0.25)
+    assert decode(memoryview(encode(aged)), say.FROM_ROBOT, say.ROBOT_CONTROL_BYTES) == aged
+    assert served.told == []
+
+
+def test_a_key_that_is_removed_stops_the_robot_and_is_cut_off(same, tmp_path):
+    allowed = tmp_path / "allowed"
+    allowed.mkdir()
+    for pair in (tmp_path / "robot", allowed / "me", allowed / "other"):
+        make_key_pair(pair)
+    keys = server_keys(tmp_path / "robot.key_secret", allowed)
+    mine, theirs = (worker_keys(allowed / f"{who}.key_secret", tmp_path / "robot.key") for who in ("me", "other"))
+    with (
+        serve(same, keys=keys) as served,
+        RemoteRobot(served.endpoint, ANSWER_S, mine) as robot,
+        RemoteRobot(served.endpoint, ANSWER_S, theirs) as other,
+    ):
         robot.connect()
-        assert robot.observe().mode == "idle"
+        robot.arm()
+        (allowed / "me.key").unlink()
+        with pytest.raises((RefusedError, UnavailableError)):
+            ask_on(robot)
+        left = [fields for kind, fields in served.told if kind == "controller_left"]
+        assert [one["reason"] for one in left] == ["its key was removed"]
+        other.connect()
+        assert other.observe().mode == "holding"
+        with pytest.raises((RefusedError, UnavailableError, TemporaryError)):
+            robot.arm()
+
+
+def ask_on(robot):
+    """Asks until it is answered no more."""
+    deadline_s = time.monotonic() + ANSWER_S
+    while time.monotonic() < deadline_s:
+        robot.observe()
 
 
 def test_nan_never_leaves(robot):

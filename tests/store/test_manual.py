@@ -5,13 +5,14 @@ import pytest
 
 from dexctl.profile.load import load
 from dexctl.randomize.appearance import Look
-from dexctl.store import images, states
+from dexctl.store import images, recordings, states
 
 PAGE = (Path(__file__).parents[2] / "man" / "dexctl-data.5").read_text().replace("\\-", "-")
 LOOK = Look(load("block-paper", [], {}).profile, 12)
 SECTIONS = {
     "STATES": (states.COLUMNS, states.StatesMetadata),
     "IMAGES": (images.COLUMNS | LOOK.columns(), images.ImagesMetadata),
+    "RECORDING": (recordings.columns(24, 20, (3, 200, 200)), recordings.RecordingMetadata),
 }
 
 

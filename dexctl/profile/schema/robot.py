@@ -15,6 +15,7 @@ class Safety(Table, frozen=True, kw_only=True):
     Attributes:
         sensor_age_s: joints that were measured longer ago are stale.
         object_age_s: an object that was seen longer ago is lost.
+        fingertip_age_s: a fingertip's marker that was seen longer ago is stale.
         range_margin_rad: a joint farther than this out of its range is a hit.
         torque_share: a motor at more than this share of its force limit is a hit; 1 never counts one.
         limit_hits: control steps with a hit that a trial may have.
@@ -27,6 +28,7 @@ class Safety(Table, frozen=True, kw_only=True):
     torque_share: Fraction
     limit_hits: PositiveCount
     answer_s: Positive
+    fingertip_age_s: Positive = 2.0
 
 
 class Gap(Table, frozen=True, kw_only=True):
@@ -68,6 +70,7 @@ class Sensors(Table, frozen=True, kw_only=True):
         marker_noise_m: of each marker's measurement, a standard deviation.
         marker_offset_m: how far one marker sits from where it should.
         marker_loss_per_s: how often each marker is lost; marker_loss_s: for how long.
+        object_loss_per_s: how often the object is lost; object_loss_s: for how long.
         object_noise_m, object_noise_rad: of each measurement of the object, standard deviations.
         object_offset_m, object_offset_rad: of all of them.
         velocity_window_s: velocities are differences over so long; 0 takes the true ones.
@@ -86,6 +89,8 @@ class Sensors(Table, frozen=True, kw_only=True):
     object_offset_m: Range
     object_offset_rad: Range
     velocity_window_s: NonNegative
+    object_loss_per_s: Range = (0.0, 0.0)
+    object_loss_s: Range = (0.0, 0.0)
 
 
 class Ros(Table, frozen=True, kw_only=True):
