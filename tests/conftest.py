@@ -7,7 +7,7 @@ from hypothesis import settings
 
 # The first call of a test pays for imports, and this machine may be busy: time says nothing of a property.
 # The search is the same every time, so that the suite says the same of the same code.
-settings.register_profile("dexctl", deadline=None, derandomize=True)
+settings.register_profile("dexctl", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("dexctl")
 
 # Tests are of small things, which threads only slow down, and the more so the busier the machine is.

@@ -17,6 +17,7 @@ def newest(run):
     return load_file(max((run / "checkpoints").glob("*.safetensors")))
 
 
+@pytest.mark.slow
 def test_processes_serve_their_workers_tell_of_them_and_fall_together(start, shell, toy, tmp_path):
     program = start(f"{toy} --processes 2 --run run --sync --set run.checkpoint_s=0.001 --endpoint-file endpoints")
     program.wait("iteration", 2)

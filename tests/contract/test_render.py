@@ -73,7 +73,7 @@ def test_without_gl_the_packages_are_named(shell, states, tmp_path):
         ("dexctl render states.zarr --size 16 -o nowhere/x.zarr", 73, "no folder"),
         ("dexctl render states.zarr --size 16 -o states.zarr", 73, "something else"),
         ("dexctl simulate --states 10", 64, "nowhere to go"),
-        ("dexctl simulate -o x.zarr", 64, "--output belongs to --states N, not to what plays"),
+        ("dexctl simulate -o x.zarr", 64, "--output belongs to --states N, not to a policy's play"),
         ("dexctl simulate --states 10 -o nowhere/x.zarr", 73, "no folder"),
     ],
 )

@@ -61,17 +61,25 @@ def test_killing_one_ends_the_others_with_what_came_kept(killed, pipe, tmp_path)
 
 
 def test_endpoints_that_cannot_be_are_named_with_the_cure(shell):
+    for line, code, words in (
+        (f"dexctl {GATHER.replace('127.0.0.1:0', '0.0.0.0:0')} --states 10", 77, "--insecure"),
+        ("dexctl simulate --bind tcp://127.0.0.1:0", 64, "--bind belongs to --states N"),
+        ("dexctl render tcp://nowhere -o x.zarr", 64, "tcp://HOST:PORT"),
+        ("dexctl train-vision tcp://127.0.0.1:1 x.zarr", 64, "do not go together"),
+        ("dexctl train-vision tcp://127.0.0.1:1 --key x", 64, "--server-key together"),
+    ):
+        result = shell(line)
+        assert (result.returncode, words in result.stderr) == (code, True), (line, result.stderr)
+
+
+@pytest.mark.slow
+def test_endpoints_that_are_taken_or_empty_are_named_with_the_cure(shell):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         for line, code, words in (
-            (f"dexctl {GATHER.replace('127.0.0.1:0', '0.0.0.0:0')} --states 10", 77, "--insecure"),
             (f"dexctl {GATHER.replace('127.0.0.1:0', f'127.0.0.1:{port}')} --states 10", 73, "cannot bind"),
-            ("dexctl simulate --bind tcp://127.0.0.1:0", 64, "--bind belongs to --states N"),
-            ("dexctl render tcp://nowhere -o x.zarr", 64, "tcp://HOST:PORT"),
             (f"dexctl render tcp://127.0.0.1:{port} -o x.zarr --timeout 0.2", 69, "nobody at"),
-            ("dexctl train-vision tcp://127.0.0.1:1 x.zarr", 64, "do not go together"),
             ("dexctl train-vision tcp://127.0.0.1:1 --timeout 0.2", 69, "nobody at"),
-            ("dexctl train-vision tcp://127.0.0.1:1 --key x", 64, "--server-key together"),
         ):
             result = shell(line)
             assert (result.returncode, words in result.stderr) == (code, True), (line, result.stderr)

@@ -33,6 +33,7 @@ def test_gathering_keeps_the_states_it_has_and_goes_on(start, shell, tmp_path, n
     assert len(States(states)) == kept + 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("states")
 def test_rendering_keeps_the_pictures_it_has_and_goes_on(start, shell, tmp_path):
     ends_with(start(f"{DRAW} --count 1000000"), signal.SIGTERM, "ready", tells="states")

@@ -33,7 +33,7 @@ def folder(tmp_path_factory):
 def synchronous(programs, folder):
     """The same synchronous run twice at once: ``whole`` to its end, ``stopped`` by SIGTERM after two updates."""
     line = f"optimize -p toy.toml --sync {EVERY_UPDATE}"
-    whole = programs(folder, f"{line} --run whole --steps 768")
+    whole = programs(folder, f"{line} --run whole --steps 512")
     stopped = programs(folder, f"{line} --run stopped")
     stopped.wait("iteration", 2)
     stopped.ask(signal.SIGTERM)
@@ -98,7 +98,7 @@ def test_training_tells_what_it_does_from_start_to_end(synchronous):
     assert kinds[-1] == "end"
     assert run.events[-1]["status"] == "done"
     assert len(run.of("worker_joined")) == 2
-    assert steps_of(run) == [256, 512, 768]
+    assert steps_of(run) == [256, 512]
     # On a busy machine workers may take a minute to come, which is told.
     assert not [line for line in run.messages if not line.startswith(("info: ", "warning: no workers at "))]
     wait_until_gone(workers_of(run))

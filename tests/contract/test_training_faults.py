@@ -26,6 +26,7 @@ def toy(toy):
     return f"{toy} --run run --set run.checkpoint_s=0.001 --set run.keep_checkpoints=1000 --set run.workers=1"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not mounts(), reason="mounting needs root")
 def test_a_full_disk_ends_the_run_with_74_and_the_run_goes_on_when_there_is_room(shell, toy, tmp_path):
     told = shell(

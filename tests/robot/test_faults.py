@@ -233,6 +233,7 @@ def estimator(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_a_camera_that_goes_away_stops_the_robot_and_leaves_the_recording_whole(deploy, robot, estimator, tmp_path):
     stream = Stream(painted(200, 30, 90))
     cameras = load("vision-small", [], {}).profile.cameras
@@ -293,6 +294,7 @@ def test_a_full_disk_ends_the_session_after_the_trial_and_leaves_what_was_record
     assert is_whole(small_disk)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(LIBRARY is None, reason="Debian's faketime is not here")
 @pytest.mark.parametrize(
     ("side", "leaps"),

@@ -94,6 +94,7 @@ def act_on(robot, count):
         assert not robot.act(np.full(20, 0.5), robot.observe().time_s).executed
 
 
+@pytest.mark.slow
 def test_packets_late_by_half_a_second_are_never_executed(linked):
     served, link, robot = linked
     reading = robot.observe()
@@ -104,6 +105,7 @@ def test_packets_late_by_half_a_second_are_never_executed(linked):
     wait_for_mode(served, "relaxed")
 
 
+@pytest.mark.slow
 def test_a_link_that_is_cut_lets_the_robot_rest_and_the_controller_know(linked):
     served, link, robot = linked
     link.alive.clear()

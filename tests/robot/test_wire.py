@@ -220,9 +220,10 @@ def test_a_key_that_is_removed_stops_the_robot_and_is_cut_off(same, tmp_path):
         (allowed / "me.key").unlink()
         with pytest.raises((RefusedError, UnavailableError)):
             ask_on(robot)
+        # Who comes next is let in once the first is let go of.
+        other.connect()
         left = [fields for kind, fields in served.told if kind == "controller_left"]
         assert [one["reason"] for one in left] == ["its key was removed"]
-        other.connect()
         assert other.observe().mode == "holding"
         with pytest.raises((RefusedError, UnavailableError, TemporaryError)):
             robot.arm()

@@ -70,6 +70,7 @@ def test_a_run_learns_measures_is_evaluated_and_keeps_its_profile(dexctl, write_
     assert (tmp_path / "worst.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_pictures_that_come_are_learned_from_once_until_they_end_and_a_run_goes_on(dexctl, write_images, tmp_path):
     write_images(tmp_path / "a.zarr", 18)
     stream = as_lines([*announced("a.zarr", 10, 18), {"event": "end", "status": "done", "code": 0}])

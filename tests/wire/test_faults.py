@@ -226,6 +226,7 @@ class LateProxy:
                 return
 
 
+@pytest.mark.slow
 def test_a_late_link_loses_and_repeats_nothing(
     make_optimizer, make_worker, inbox_of, closing, proxy_to, arrays, wire_with
 ):
