@@ -71,6 +71,7 @@ def test_too_little_is_an_answer_and_a_report(shell, tmp_path, profile, wrist):
     assert mine["held_out_deg"] == pytest.approx(document["error_deg"]["held_out"]["after"])
 
 
+@pytest.mark.slow
 def test_nothing_left_is_bad_input(shell, tmp_path, profile, wrist):
     still = damaged(wrist, "WRJ1", slice(None), -0.1)
     write_recording(tmp_path / "motion.zarr", profile, damaged(still, "WRJ0", slice(None), np.nan))

@@ -48,6 +48,7 @@ def test_rendering_goes_on_and_gives_what_one_go_would(shell, states, tmp_path):
     assert whole["state_row"].tolist() == [*range(12), *range(3)]
 
 
+@pytest.mark.slow
 def test_what_a_broken_stream_brought_is_kept(shell, states, tmp_path):
     line = json.dumps({"event": "rows", "dataset": "states.zarr", "start": 0, "stop": 8})
     made = shell(f"echo '{line}' | dexctl render - {FEW} -o images.zarr")
@@ -71,7 +72,9 @@ def test_without_gl_the_packages_are_named(shell, states, tmp_path):
         ("dexctl render none.zarr -o x.zarr", 66, "no such dataset"),
         ("dexctl render states.zarr --size 16 --sheet sheet.jpg", 64, "not a .png"),
         ("dexctl render states.zarr --size 16 -o nowhere/x.zarr", 73, "no folder"),
-        ("dexctl render states.zarr --size 16 -o states.zarr", 73, "something else"),
+        pytest.param(
+            "dexctl render states.zarr --size 16 -o states.zarr", 73, "something else", marks=pytest.mark.slow
+        ),
         ("dexctl simulate --states 10", 64, "nowhere to go"),
         ("dexctl simulate -o x.zarr", 64, "--output belongs to --states N, not to a policy's play"),
         ("dexctl simulate --states 10 -o nowhere/x.zarr", 73, "no folder"),

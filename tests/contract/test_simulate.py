@@ -61,6 +61,7 @@ def test_what_cannot_be_done_is_said_before_anything_is_made(shell, tmp_path, li
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_window_without_a_display_is_unavailable_and_points_to_the_browser(shell):
     done = shell("unset DISPLAY WAYLAND_DISPLAY; dexctl simulate --view")
     assert done.returncode == 69

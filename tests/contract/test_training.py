@@ -193,15 +193,6 @@ def test_training_survives_kill_9_of_a_worker_then_of_the_optimizer_then_a_damag
     assert (run / "checkpoints" / newest).with_suffix(".damaged").is_file()
     assert [event["seq"] for event in written(run)] == list(range(len(written(run))))
 
-    # With none left to resume from, nothing is started over or written.
-    for name in checkpoints(run):
-        (run / "checkpoints" / name).write_bytes(b"nothing")
-    left = sorted(path.name for path in (run / "checkpoints").iterdir())
-    refused = programs(folder, f"{line} --workers 0 --steps 1")
-    assert refused.end() == 65
-    assert any("every checkpoint is damaged" in message for message in refused.messages)
-    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == left
-
 
 def test_workers_by_hand_are_let_in_or_refused_with_the_reason_on_both_sides(programs, shell, folder):
     with socket.create_server(("127.0.0.1", 0)) as free:

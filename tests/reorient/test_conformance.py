@@ -53,7 +53,7 @@ def test_the_networks_of_a_profile_take_what_they_are_to_see(name):
 def test_observations_have_the_stated_sizes_and_are_finite(make, actions, profile_name):
     env = make(profile_name, 3, SHORT)
     profile = env.profile
-    for step in range(25):
+    for step in range(12):
         seen = env.observe()
         assert set(seen) == set(OBSERVATIONS)
         for name, values in seen.items():
