@@ -36,6 +36,7 @@ def test_states_and_pictures_stream_through_a_pipe(shell, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_rendering_goes_on_and_gives_what_one_go_would(shell, states, tmp_path):
     assert shell(f"dexctl render states.zarr {FEW} -o whole.zarr --count 15").returncode == 0
     assert shell(f"dexctl render states.zarr {FEW} -o parts.zarr --count 6").returncode == 0

@@ -38,6 +38,7 @@ def pipe(start):
     return begin
 
 
+@pytest.mark.slow
 def test_states_and_pictures_pass_three_endpoints_and_all_end(pipe, tmp_path):
     gather, draw, learn = pipe(48)
     assert [learn.end(), draw.end(), gather.end()] == [0, 0, 0], learn.messages + draw.messages + gather.messages
