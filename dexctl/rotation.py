@@ -95,6 +95,22 @@ def rotate(q: Tensor, v: Tensor) -> Tensor:
     return v + w * t + torch.linalg.cross(u, t)
 
 
+def matrix(q: Tensor) -> Tensor:
+    """The rotation matrices (..., 3, 3) of unit quaternions (..., 4)."""
+    axes = torch.eye(3, dtype=q.dtype).expand(*q.shape[:-1], 3, 3)
+    return rotate(q.unsqueeze(-2), axes).transpose(-1, -2)
+
+
+def cubic_harmonic(q: Tensor) -> Tensor:
+    """What an orientation is up to a cube's own 24 symmetries: (..., 3, 3) without jumps.
+
+    Entry (i, j) sums r_i^3 r_j over the cube's three axes r, which none of the 24 changes and no other rotation leaves
+    alone: these nine numbers determine the rotated cubic harmonic of degree four.
+    """
+    turned = matrix(q)
+    return (turned * turned * turned) @ turned.transpose(-1, -2)
+
+
 def cube_group(dtype: torch.dtype = torch.float64) -> Tensor:
     """The 24 rotations that map a cube onto itself, (24, 4), w >= 0."""
     return torch.tensor(_cube_group(), dtype=dtype)

@@ -183,3 +183,24 @@ def test_what_a_caller_does_to_the_cube_s_rotations_stays_its_own():
     rotation.cube_group()[0] = 7.0
     assert float(rotation.cube_group()[0].norm()) == pytest.approx(1.0)
     assert rotation.cube_group(torch.float32).dtype == torch.float32
+
+
+@given(quaternions(), vectors())
+def test_a_matrix_turns_as_its_quaternion_does(q, v):
+    close(rotation.matrix(q) @ v, rotation.rotate(q, v))
+
+
+@given(quaternions(), st.integers(0, 23))
+def test_a_cubic_harmonic_does_not_see_which_face_is_which(q, index):
+    other = rotation.multiply(q, rotation.cube_group()[index])
+    close(rotation.cubic_harmonic(q), rotation.cubic_harmonic(other))
+
+
+def test_a_cubic_harmonic_tells_every_other_rotation_apart():
+    key = randomness.derive(randomness.key(0).expand(SAMPLES), torch.arange(SAMPLES))
+    one, other = rotation.uniform(randomness.uniform(key, 3)), rotation.uniform(randomness.uniform(key + 1, 3))
+    # The nearest of the 24 ways that a cube without letters may have turned from one to the other.
+    ways = rotation.multiply(rotation.multiply(other[:, None], rotation.cube_group()), rotation.conjugate(one)[:, None])
+    apart = rotation.angle(ways).amin(dim=1)
+    difference = (rotation.cubic_harmonic(one) - rotation.cubic_harmonic(other)).flatten(1).norm(dim=1)
+    assert float((difference / apart).min()) > 0.3

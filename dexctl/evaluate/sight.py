@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dexctl import randomness, rotation
+from dexctl import randomness
 from dexctl.errors import ProtocolError
 from dexctl.profile.schema import Profile
 from dexctl.reorient.environment import Environment
+from dexctl.reorient.observation import orientations
 from dexctl.vision.estimator import Estimator
 from dexctl.vision.rendering.renderer import open_renderer
 
@@ -63,8 +64,7 @@ class Sight:
         return {
             **seen,
             "object_position": position_m - spawn_m,
-            "object_orientation": quaternion_wxyz,
-            "relative_target_orientation": rotation.difference(env.goal[rows], quaternion_wxyz),
+            **orientations(quaternion_wxyz, env.goal[rows]),
         }
 
     def __enter__(self) -> Sight:

@@ -54,7 +54,8 @@ class Episodes:
         scene = build_scene(found)
         self._with_bank = with_bank and found.task.start_bank > 0
         spare = found.task.start_refresh if self._with_bank else 0
-        self.environment = Environment(found, scene, CpuPhysics(scene, num_hands + spare, found.physics), num_hands)
+        physics = CpuPhysics(scene, num_hands + spare, found.physics)
+        self.environment = Environment(found, scene, physics, num_hands, nearest_goal_of=found.task.nearest_goal_of)
         self.everyone = torch.arange(num_hands)
         self._observe = found.policy.actor.observe
         self._by_name = observations == "dict"

@@ -34,6 +34,8 @@ OBSERVATIONS = (
     "action_average",
     "previous_action",
     "time_left",
+    "object_orientation_cube",
+    "relative_target_matrix",
 )
 
 

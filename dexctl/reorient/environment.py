@@ -58,11 +58,13 @@ class Environment:
         num_environments: int,
         goal_timeout_s: float | None = None,
         goals_per_episode: int | None = None,
+        nearest_goal_of: int = 1,
     ) -> None:
         """Makes the environment; ``begin`` starts its episodes.
 
         Args:
             goal_timeout_s, goals_per_episode: in place of the task's own, as evaluation wants.
+            nearest_goal_of: draws from which the nearest goal is taken, as training may want.
         """
         self.profile = profile
         self.physics = physics
@@ -70,6 +72,7 @@ class Environment:
         self.control_period_s = profile.physics.timestep_s * profile.physics.substeps
         self._scene = scene
         self._task = profile.task
+        self._nearest_goal_of = nearest_goal_of
         self._limits = Limits(
             round((goal_timeout_s or profile.task.goal_timeout_s) / self.control_period_s),
             goals_per_episode or profile.task.goals_per_episode,
@@ -128,7 +131,7 @@ class Environment:
     def _draw_goals(self, ids: Tensor) -> None:
         current = self._object_orientation(ids)
         key = randomness.derive(self.key[ids], _GOAL, self.goals[ids])
-        self.goal[ids] = next_goal(self._task, key, current, self.profile.object.kind)
+        self.goal[ids] = next_goal(self._task, key, current, self.profile.object.kind, self._nearest_goal_of)
         self.angle_rad[ids] = rotation.angle(rotation.difference(self.goal[ids], current))
         self.goal_steps[ids] = 0
 
@@ -239,8 +242,7 @@ class Environment:
             **truth,
             "fingertip_positions": reading.fingertips,
             "object_position": reading.object_position,
-            "object_orientation": rotation.canonical(reading.object_orientation),
-            "relative_target_orientation": rotation.difference(self.goal[rows], reading.object_orientation),
+            **observation.orientations(reading.object_orientation, self.goal[rows]),
         }
 
     def _object_position(self, rows: Tensor) -> Tensor:

@@ -54,23 +54,31 @@ def sample_orientation(kind: str, key: Tensor, object_kind: str = "block") -> Te
     return rotation.canonical(rotation.multiply(yaw, faces[(u[:, 1] * len(faces)).long()]))
 
 
-def next_goal(task: schema.Task, key: Tensor, current: Tensor, object_kind: str = "block") -> Tensor:
+def next_goal(
+    task: schema.Task, key: Tensor, current: Tensor, object_kind: str = "block", nearest_of: int = 1
+) -> Tensor:
     """Draws the next goal of each simulation, not yet reached unless the profile allows that.
 
     Args:
         key: (N,) int64.
         current: (N, 4) the object's orientation.
+        nearest_of: how many are drawn, of which the nearest is taken.
 
     Returns:
         (N, 4) wxyz.
     """
-    goal = sample_orientation(task.goal, randomness.derive(key, 0), object_kind)
-    if not task.redraw_reached:
-        return goal
-    for attempt in range(1, _CANDIDATES):
-        reached = rotation.angle(rotation.difference(goal, current)) < task.success_rad
-        if not bool(reached.any()):
+
+    def draw(index: int) -> tuple[Tensor, Tensor]:
+        goal = sample_orientation(task.goal, randomness.derive(key, index), object_kind)
+        angle = rotation.angle(rotation.difference(goal, current))
+        return goal, torch.where(angle < task.success_rad, torch.inf, angle) if task.redraw_reached else angle
+
+    goal, angle = draw(0)
+    for index in range(1, nearest_of + _CANDIDATES - 1):
+        reached = angle.isinf()
+        if index >= nearest_of and not bool(reached.any()):
             break
-        again = sample_orientation(task.goal, randomness.derive(key, attempt), object_kind)
-        goal = torch.where(reached[:, None], again, goal)
+        other, its_angle = draw(index)
+        better = (its_angle < angle) & (reached if index >= nearest_of else True)
+        goal, angle = torch.where(better[:, None], other, goal), torch.where(better, its_angle, angle)
     return goal

@@ -66,9 +66,8 @@ def name_all(
     return {
         "fingertip_positions": fingertips_in_frame(sensed.tips, sensed.base),
         "object_position": sensed.object_position - spawn_m,
-        "object_orientation": rotation.canonical(sensed.object_orientation),
         "target_orientation": rotation.canonical(remembered.goal),
-        "relative_target_orientation": rotation.difference(remembered.goal, sensed.object_orientation),
+        **orientations(sensed.object_orientation, remembered.goal),
         "joint_angles": sensed.joint_angles,
         "joint_velocities": sensed.joint_velocities,
         "object_velocity": sensed.object_velocity,
@@ -76,6 +75,21 @@ def name_all(
         "action_average": remembered.action_average,
         "previous_action": remembered.previous_action,
         "time_left": remembered.time_left[:, None],
+    }
+
+
+def orientations(orientation: Tensor, goal: Tensor) -> dict[str, Tensor]:
+    """What is seen of the object's orientation and of the way to the goal, by name.
+
+    Args:
+        orientation, goal: (N, 4) wxyz.
+    """
+    relative = rotation.difference(goal, orientation)
+    return {
+        "object_orientation": rotation.canonical(orientation),
+        "object_orientation_cube": rotation.cubic_harmonic(orientation).flatten(1),
+        "relative_target_orientation": relative,
+        "relative_target_matrix": rotation.matrix(relative).flatten(1),
     }
 
 
@@ -97,6 +111,9 @@ def sizes(profile: schema.Profile) -> dict[str, int]:
         "action_average": len(hand.actuators),
         "previous_action": len(hand.actuators),
         "time_left": 1,
+        # The orientation without letters, and the way to the goal, both without jumps.
+        "object_orientation_cube": 9,
+        "relative_target_matrix": 9,
     }
 
 

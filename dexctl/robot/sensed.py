@@ -32,6 +32,8 @@ SOURCES: dict[str, tuple[tuple[str, ...], str]] = {
     "action_average": ((), "the controller's own memory"),
     "previous_action": ((), "the controller's own memory"),
     "time_left": ((), "the controller's own clock"),
+    "object_orientation_cube": (("object_orientation",), "motion capture of the object, or the cameras"),
+    "relative_target_matrix": (("object_orientation",), "the goal, and the object's orientation"),
 }
 _POSE = ("object_position", "object_orientation")
 

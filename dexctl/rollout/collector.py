@@ -54,7 +54,9 @@ class Collector:
         count = profile.rollout.environments
         spare = profile.task.start_refresh if profile.task.start_bank else 0
         self.physics = make_physics(scene, count + spare, profile.physics, dump_folder)
-        self.environment = Environment(profile, scene, self.physics, count)
+        self.environment = Environment(
+            profile, scene, self.physics, count, nearest_goal_of=profile.task.nearest_goal_of
+        )
         self.actor = Actor(profile, self.environment.num_actuators)
         self.layout = segment_layout(profile, self.environment.num_actuators)
         self.clocks = Clocks()

@@ -52,7 +52,9 @@ def learn(tmp_path, toy, made_up):
     return learn
 
 
-@pytest.mark.parametrize("shares", [pytest.param((2, 2), marks=pytest.mark.slow), (0, 1, 3)])
+@pytest.mark.parametrize(
+    "shares", [(1, 3), pytest.param((2, 2), marks=pytest.mark.slow), pytest.param((0, 1, 3), marks=pytest.mark.slow)]
+)
 def test_processes_learn_together_what_one_learns_alone(learn, make_learner, made_up, toy, shares):
     # Two updates of four segments, two a worker; minibatches that no process has whole.
     settings = ["ppo.batch_steps=1024", "ppo.minibatches=4", "ppo.kl_low=0.05", "ppo.kl_high=0.1"]
@@ -68,7 +70,8 @@ def test_processes_learn_together_what_one_learns_alone(learn, make_learner, mad
         for seed, worker in update:
             # A worker that is shared between processes is another one for each.
             alone.add(
-                made_up(profile, seed, first_fresh=seed < 10), worker if shares[0] else 10 * worker + min(seed % 10, 1)
+                made_up(profile, seed, first_fresh=seed < 10),
+                worker if shares == (2, 2) else 10 * worker + min(seed % 10, 1),
             )
         told_alone.append({name: value for name, value in vars(alone.update()).items() if name != "seconds"})
     for state in states:

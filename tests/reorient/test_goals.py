@@ -130,3 +130,19 @@ def test_a_goal_depends_on_its_own_key_and_block_alone(seed, kind, row):
     key, current = keys(10, seed), sample_orientation("yaw", keys(10, seed + 1))
     together = next_goal(task, key, current)
     assert torch.equal(next_goal(task, key[row : row + 1], current[row : row + 1])[0], together[row])
+
+
+def test_the_nearest_of_several_goals_is_taken_and_one_of_one_is_the_paper_s():
+    current = sample_orientation("face-up", keys(SAMPLES, 2))
+
+    def left(nearest_of):
+        goal = next_goal(TASK, keys(SAMPLES), current, nearest_of=nearest_of)
+        return rotation.angle(rotation.difference(goal, current))
+
+    one, four = left(1), left(4)
+    assert float(four.min()) >= TASK.success_rad
+    assert bool((four <= one).all())
+    # Of four independent ones the least: 1 - (1 - F)^4.
+    for angle in (0.8, 1.2, 1.6, 2.0):
+        share = float((one < angle).double().mean())
+        assert float((four < angle).double().mean()) == pytest.approx(1.0 - (1.0 - share) ** 4, abs=0.02)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from dexctl import rotation
 from dexctl.errors import ProfileError
 from dexctl.profile.check import OBSERVATIONS
 from dexctl.profile.load import load
@@ -75,6 +76,23 @@ def test_the_relative_target_takes_the_block_to_the_goal(moving):
         assert (goal.inv() * relative * block).magnitude() < 1e-7
         assert relative.magnitude() == pytest.approx(float(moving.angle_rad[row]))
         assert float(seen["relative_target_orientation"][row, 0]) >= 0.0
+
+
+def test_turned_onto_another_face_the_block_without_letters_and_its_way_look_the_same(moving):
+    seen = moving.observe()
+    for face in rotation.cube_group()[1:]:
+        block, goal = (rotation.multiply(seen[f"{name}_orientation"], face) for name in ("object", "target"))
+        turned = observation.orientations(block, goal)
+        for name in ("object_orientation_cube", "relative_target_matrix"):
+            torch.testing.assert_close(turned[name], seen[name], atol=1e-12, rtol=0)
+        assert not torch.allclose(turned["object_orientation"], seen["object_orientation"])
+
+
+def test_the_relative_target_s_matrix_is_its_quaternion_s(moving):
+    seen = moving.observe()
+    for row in range(3):
+        turn = Rotation.from_quat(seen["relative_target_orientation"][row].numpy(), scalar_first=True)
+        np.testing.assert_allclose(seen["relative_target_matrix"][row].view(3, 3).numpy(), turn.as_matrix(), atol=1e-12)
 
 
 def test_the_block_s_velocities_are_those_of_the_world(make_plain, actions):

@@ -1,7 +1,8 @@
 """What goes wrong between a robot and its controller, each a process of its own.
 
 What is marked slow has a smaller one that is not: frames, keys and controllers in test_wire, links in test_link, a
-policy's NaN in test_control, goal files in test_goal_file.
+policy's NaN in test_control, goal files in test_goal_file, a disk that fills in
+tests/store/test_rows.
 """
 
 import shutil
@@ -283,6 +284,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_session_after_the_trial_and_leaves_what_was_recorded(deploy, robot, small_disk):
     long = ("--trials", "2", "--set", "evaluate.goal_timeout_s=16")
     command = deploy(robot, "--policy", "zero", "--output", str(small_disk / "r.zarr"), *long)

@@ -16,6 +16,7 @@ class Task(Table, frozen=True, kw_only=True):
     Attributes:
         goal: ``face-up`` (a face up, random yaw), ``so3`` (any rotation), ``yaw`` (the start's face up, random yaw).
         redraw_reached: draw again when the goal is already reached at draw time.
+        nearest_goal_of: while training, the next goal is the nearest of so many that are drawn; 1 in an evaluation.
         goals_per_episode: goals in a row that end it; a byte of a segment counts them.
         start: orientation at reset, ``so3`` or ``yaw`` (upright with a random yaw).
         start_jitter_m: standard deviation of the object's start position.
@@ -44,6 +45,7 @@ class Task(Table, frozen=True, kw_only=True):
     palm_center_m: Vector
     angular_velocity: Literal["quaternion", "vector"]
     start_action: Literal["redrawn", "held"] = "redrawn"
+    nearest_goal_of: Annotated[int, Meta(ge=1, le=256)] = 1
 
 
 class Reward(Table, frozen=True, kw_only=True):
