@@ -44,7 +44,7 @@ BENCHES = (
     "peers",
 )
 # Benches with a command line of their own: how they are measured, and at the size of a toy.
-OWN = {"scale": ((), ("--seconds", "0.5", "--workers", "16"))}
+OWN = {"scale": ((), ("--toy",))}
 
 
 def run_bench(name: str, num_runs: int, toy: bool) -> dict[str, Any]:

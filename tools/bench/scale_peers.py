@@ -2,8 +2,9 @@
 
 ``python scale_peers.py ROLE OPTIONS-AS-JSON``. The front end takes every segment and does nothing with
 it. The workers are bare TCP connections that speak ZMTP 3.1 and the wire protocol: they greet, send
-segments when these are due and a credit is there, say that they live, and one of each sixteen fetches
-the parameters.
+a recorded segment when one is due and a credit is there, say that they live, and one of each sixteen fetches
+the parameters. Both count what goes over their connections: the workers every message and every byte that
+they wrote and read, the front end what the kernel says that it got and that was taken of it.
 """
 
 from __future__ import annotations
@@ -11,22 +12,23 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
+import os
 import resource
 import selectors
 import socket
 import struct
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
+from recorded import Recorded, read
 
-from dexctl.profile.load import load
 from dexctl.profile.schema import Wire
-from dexctl.rollout.segment import empty_segment, segment_layout
 from dexctl.wire.arrivals import Segment
-from dexctl.wire.layout import Layout
 from dexctl.wire.messages import (
     PIECE_BYTES,
     PIECES_AHEAD,
@@ -48,16 +50,11 @@ from dexctl.wire.messages import (
 from dexctl.wire.optimizer import OptimizerEndpoint
 
 WIRE = Wire(credits=4, buffer_mib=2048, heartbeat_s=5.0, timeout_s=60.0, orphan_timeout_s=600.0)
-ACTUATORS = 20
 WORKERS_A_HOST = 16
+# struct tcp_info of Linux: tcpi_bytes_acked, tcpi_bytes_received.
+BYTES_TAKEN_AND_RECEIVED = struct.Struct("=120xQQ")
 # So many handshakes at once, below what a listening socket keeps waiting.
 CONNECTING = 256
-
-
-def layout_of(options: dict[str, object]) -> Layout:
-    """The segments of a profile, in the size that is asked for."""
-    settings = [f"rollout.{key}={options[key]}" for key in ("environments", "segment_steps")]
-    return segment_layout(load(str(options["profile"]), settings, {}).profile, ACTUATORS)
 
 
 def say(**fields: object) -> None:
@@ -67,7 +64,7 @@ def say(**fields: object) -> None:
 
 def front(options: dict[str, object]) -> None:
     """Serves; for each line on stdin, measures so many seconds and tells what it took and what it cost."""
-    layout = layout_of(options)
+    layout = read(Path(str(options["recorded"]))).layout
     with OptimizerEndpoint("tcp://127.0.0.1:0", b"{}", "scale", layout, WIRE, 0) as optimizer:
         version = itertools.count(1)
         parameters = {"weights": np.zeros(int(str(options["parameter_bytes"])) // 4, np.float32)}
@@ -91,14 +88,47 @@ def front(options: dict[str, object]) -> None:
                 say(workers=len(optimizer.workers()))
                 continue
             optimizer.publish(next(version), parameters)
+            received, sent = carried()
             started_s, spent_s = time.perf_counter(), time.process_time()
             segments = take(started_s + seconds)
+            seconds, cpu_s = time.perf_counter() - started_s, time.process_time() - spent_s
+            received_by_now, sent_by_now = carried()
             say(
                 segments=segments,
-                seconds=time.perf_counter() - started_s,
-                cpu_s=time.process_time() - spent_s,
-                memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                seconds=seconds,
+                cpu_s=cpu_s,
+                received_bytes=received_by_now - received,
+                sent_bytes=sent_by_now - sent,
+                memory_mib=most_memory_mib(),
             )
+
+
+def most_memory_mib() -> float:
+    """Of this process so far; what the system accounts to it begins with that of the process that started it."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def carried() -> tuple[int, int]:
+    """Bytes that came over this process's TCP connections so far, and bytes that their other ends took, by the kernel.
+
+    Of connections that are open: none closes while a front end is measured.
+    """
+    received, taken, seen = 0, 0, set()
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            handle = socket.socket(fileno=os.dup(int(name)))
+        except OSError:
+            continue  # No socket, or the descriptor of the listing itself.
+        with handle:
+            # The program keeps a second descriptor of each.
+            inode = os.fstat(handle.fileno()).st_ino
+            if handle.family == socket.AF_INET and inode not in seen:
+                seen.add(inode)
+                info = handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+                taken += BYTES_TAKEN_AND_RECEIVED.unpack_from(info)[0]
+                received += BYTES_TAKEN_AND_RECEIVED.unpack_from(info)[1]
+    return received, taken
 
 
 def frame(content: bytes | memoryview, more: bool) -> bytes:
@@ -108,16 +138,31 @@ def frame(content: bytes | memoryview, more: bool) -> bytes:
     return head + bytes(content)
 
 
+def kind(message: Message) -> str:
+    """Of a message, as on the wire."""
+    return str(message.__struct_config__.tag)
+
+
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
 READY = b"\x05READY\x0bSocket-Type" + struct.pack(">I", 6) + b"DEALER"
 OPENING = GREETING + struct.pack(">BB", 4, len(READY)) + READY
 
 
+@dataclass
+class Account:
+    """What all workers wrote and read: messages by kind, and bytes, greetings and frame heads among them."""
+
+    sent: Counter[str] = field(default_factory=Counter)
+    received: Counter[str] = field(default_factory=Counter)
+    sent_bytes: int = 0
+    received_bytes: int = 0
+
+
 class Worker:
     """One connection that behaves as a worker does."""
 
-    def __init__(self, number: int, endpoint: str, layout: Layout) -> None:
-        self.name, self._layout = f"worker-{number}", layout
+    def __init__(self, number: int, endpoint: str, recorded: Recorded, account: Account) -> None:
+        self.name, self._recorded, self._account = f"worker-{number}", recorded, account
         self._host = f"host-{number // WORKERS_A_HOST}"
         parts = urlsplit(endpoint)
         self.socket = socket.create_connection((parts.hostname, parts.port))
@@ -126,7 +171,7 @@ class Worker:
         self._greeted = False
         self._message: list[bytes] = []
         self.out: deque[memoryview] = deque()
-        self.credits = self._sequence = self._version = 0
+        self.credits = self.segments = self._version = 0
         self._news: Announce | None = None
         self._fetching: tuple[int, int, int, int] | None = None
         self.joined = False
@@ -146,8 +191,9 @@ class Worker:
     def _put(self, content: bytes) -> None:
         self.out.append(memoryview(content))
 
-    def _say(self, message: Message) -> None:
-        self._put(frame(encode(message), False))
+    def _say(self, message: Message, more: bool = False) -> None:
+        self._account.sent[kind(message)] += 1
+        self._put(frame(encode(message), more))
 
     def alive(self) -> None:
         """The heartbeat."""
@@ -156,16 +202,16 @@ class Worker:
     def segment(self, body: bytes) -> None:
         """One segment, whose array frames are ready."""
         self.credits -= 1
-        self._sequence += 1
+        self.segments += 1
         header = SegmentHeader(
             worker=self.name,
-            sequence=self._sequence,
+            sequence=self.segments,
             version=self._version,
-            report={},
-            environments=self._layout.environments,
-            steps=self._layout.steps,
+            report=self._recorded.report,
+            environments=self._recorded.layout.environments,
+            steps=self._recorded.layout.steps,
         )
-        self._put(frame(encode(header), True))
+        self._say(header, more=True)
         self._put(body)
 
     def write(self) -> bool:
@@ -175,6 +221,7 @@ class Worker:
                 sent = self.socket.send(self.out[0])
             except BlockingIOError:
                 return True
+            self._account.sent_bytes += sent
             if sent < len(self.out[0]):
                 self.out[0] = self.out[0][sent:]
                 return True
@@ -183,10 +230,14 @@ class Worker:
 
     def read(self) -> None:
         """Takes what has come."""
+        before = len(self._in)
         try:
             self._in += self.socket.recv(4 << 20)
         except BlockingIOError:
             return
+        if len(self._in) == before:
+            raise SystemExit(f"{self.name} was cut off")
+        self._account.received_bytes += len(self._in) - before
         if not self._greeted:
             if len(self._in) < len(GREETING):
                 return
@@ -208,7 +259,9 @@ class Worker:
                 continue
             self._message.append(content)
             if not flags & 1:
-                self._handle(decode_from_optimizer(memoryview(self._message[0])), self._message[1:])
+                message = decode_from_optimizer(memoryview(self._message[0]))
+                self._account.received[kind(message)] += 1
+                self._handle(message, self._message[1:])
                 self._message = []
 
     def _handle(self, message: object, rest: list[bytes]) -> None:
@@ -256,17 +309,18 @@ class Worker:
 
 
 def workers(options: dict[str, object]) -> None:
-    """Connects all workers, says so, and works until it is killed."""
-    layout = layout_of(options)
+    """Connects all workers, says so, and works until it is killed; for each line on stdin tells its account."""
+    recorded = read(Path(str(options["recorded"])))
+    layout = recorded.layout
     endpoints = options["endpoints"]
     assert isinstance(endpoints, list)
     count, steps_per_s = int(str(options["workers"])), float(str(options["steps_per_s"]))
-    body = b"".join(
-        frame(content, index < len(layout.arrays) - 1)
-        for index, content in enumerate(layout.frames({n: np.zeros_like(a) for n, a in empty_segment(layout).items()}))
-    )
+    last = len(recorded.frames) - 1
+    body = b"".join(frame(content, index < last) for index, content in enumerate(recorded.frames))
     interval_s = layout.steps * layout.environments * count / steps_per_s if steps_per_s else 0.0
     selector = selectors.DefaultSelector()
+    selector.register(sys.stdin, selectors.EVENT_READ)
+    account = Account()
     all_of_them: list[Worker] = []
     due: list[tuple[float, int, bool]] = []
     told = False
@@ -277,7 +331,7 @@ def workers(options: dict[str, object]) -> None:
         while len(all_of_them) < count and waiting < CONNECTING:
             number = len(all_of_them)
             # Workers choose one of the endpoints at random.
-            worker = Worker(number, endpoints[int(random.integers(len(endpoints)))], layout)
+            worker = Worker(number, endpoints[int(random.integers(len(endpoints)))], recorded, account)
             all_of_them.append(worker)
             selector.register(worker.socket, selectors.EVENT_READ, number)
             worker.write()
@@ -285,6 +339,11 @@ def workers(options: dict[str, object]) -> None:
             heapq.heappush(due, (now_s + (1 + float(random.random())) * WIRE.heartbeat_s, number, False))
         touched: set[int] = set()
         for key, _ in selector.select(max(0.0, due[0][0] - time.perf_counter()) if due else 0.01):
+            if key.fileobj is sys.stdin:
+                if not sys.stdin.readline():
+                    return
+                say(**vars(account), segments=[worker.segments for worker in all_of_them])
+                continue
             all_of_them[key.data].read()
             touched.add(key.data)
         if not told and len(all_of_them) == count and all(worker.joined for worker in all_of_them):
