@@ -85,7 +85,10 @@ def evaluate(
         bool, typer.Option("--memory", help="Probe what the policies remember of the physics they are in, after 5 s.")
     ] = False,
     grasps: Annotated[
-        bool, typer.Option("--grasps", help="Tell which fingers touch the object, and the grasps they make of it.")
+        bool,
+        typer.Option(
+            "--grasps", help="Tell which fingers touch the object in --policy or --recording, and their grasps."
+        ),
     ] = False,
     pictures: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="With --grasps: a picture of each grasp found.")

@@ -6,12 +6,11 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from dexctl.console.events import Events
 from dexctl.console.output import Output
 from dexctl.console.progress import Progress
 from dexctl.console.signals import Signals
+from dexctl.evaluate.recorded import recorded_poses
 from dexctl.profile.schema import Profile
 from dexctl.reorient.rules import End
 from dexctl.rollout.play import Moment
@@ -69,11 +68,7 @@ def moments(recording: Recording, profile: Profile) -> Iterator[Moment]:
     """The control steps of a recording as people see them."""
     rows = recording.read(0, len(recording), _SHOWN)
     scene = build_scene(profile)
-    count, at = len(recording), scene.object_qpos
-    qpos = np.tile(scene.model.qpos0, (count, 1))
-    qpos[:, scene.joint_qpos] = rows["joint_angles_rad"]
-    qpos[:, at : at + 3], qpos[:, at + 3 : at + 7] = rows["object_position_m"], rows["object_orientation_wxyz"]
-    goals = 0
+    count, qpos, goals = len(recording), recorded_poses(rows, scene), 0
     for row in range(count):
         goals = (0 if rows["step"][row] == 0 else goals) + int(rows["reached"][row])
         same = row + 1 < count and rows["trial"][row + 1] == rows["trial"][row]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from dexctl.errors import DataError
+from dexctl.evaluate.tracks import Track
 from dexctl.evaluate.trials import Trial
 from dexctl.reorient.rules import End
+from dexctl.scene.build import Scene
 from dexctl.store.recordings import Recording
 
+# T control steps, Q positions.
+
 _NEEDED = ("trial", "step", "reached", "end")
+_POSE = ("joint_angles_rad", "object_position_m", "object_orientation_wxyz")
+_TRACK = (*_POSE, "trial", "goal_wxyz", "angle_rad", "reached")
 
 
 def recorded_trials(recording: Recording) -> list[Trial]:
@@ -42,3 +50,28 @@ def recorded_trials(recording: Recording) -> list[Trial]:
     if not trials:
         raise DataError(f"{recording.path}: a recording without a whole step")
     return trials
+
+
+def recorded_poses(rows: Mapping[str, np.ndarray], scene: Scene) -> np.ndarray:
+    """Hand and object as they stood in each recorded step, (T, Q), from the columns of a recording."""
+    at = scene.object_qpos
+    qpos = np.tile(scene.model.qpos0, (len(rows["joint_angles_rad"]), 1))
+    qpos[:, scene.joint_qpos] = rows["joint_angles_rad"]
+    qpos[:, at : at + 3], qpos[:, at + 3 : at + 7] = rows["object_position_m"], rows["object_orientation_wxyz"]
+    return qpos
+
+
+def recorded_tracks(recording: Recording, scene: Scene) -> list[Track]:
+    """The trials of a recording as the states that they went through, in order.
+
+    Raises:
+        DataError: it holds no step.
+    """
+    if not len(recording):
+        raise DataError(f"{recording.path}: a recording without a whole step")
+    rows = recording.read(0, len(recording), _TRACK)
+    qpos = recorded_poses(rows, scene)
+    return [
+        Track(qpos[of], rows["goal_wxyz"][of], rows["angle_rad"][of], np.cumsum(rows["reached"][of]))
+        for of in (np.flatnonzero(rows["trial"] == trial) for trial in np.unique(rows["trial"]))
+    ]

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -44,5 +45,33 @@ def test_another_hand_is_trained_scored_and_painted_by_its_profile_alone(shell, 
     assert painted.returncode == 0, painted.stderr
     with Image.open(tmp_path / "other.png") as picture:
         assert picture.size == (1200, 750)
+    (tmp_path / "small.toml").write_text('inherits = ["vision-small", "other.toml"]\n')
+    held = shell("dexctl evaluate --policy run --trials 1 --set evaluate.goal_timeout_s=0.8 --grasps --json")
+    assert held.returncode == 0, held.stderr
+    assert shell("dexctl simulate --policy run --states 4 -o states.zarr").returncode == 0
+    drawn = shell("dexctl render states.zarr --count 4 -p small.toml --sheet sheet.png -o images.zarr")
+    assert drawn.returncode == 0, drawn.stderr
+    samples = shell("dexctl simulate -p other.toml --set randomize.physics.on=true --samples 20 --json")
+    assert samples.returncode == 0, samples.stderr
     shown = shell("dexctl profile show other.toml --json")
     assert json.loads(shown.stdout)["profile"]["hand"]["names"]["palm"] == "rh_palm"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(PACKAGE is None, reason="robopianist is not installed: tools/environment test")
+def test_another_hand_is_served_and_driven_as_a_robot_by_its_profile_alone(start, shell, tmp_path):
+    hands = Path(PACKAGE.origin).parent / "models" / "hands" / "third_party"
+    served = PROFILE.format(model=hands / "shadow_hand" / "right_hand.xml").replace("block-yaw", "robot/same")
+    (tmp_path / "other.toml").write_text(served)
+    robot = start("simulate --serve tcp://127.0.0.1:0 -p other.toml --rate max")
+    robot.wait("listening")
+    endpoint = robot.of("listening")[0]["endpoint"]
+    line = f"dexctl deploy --robot {endpoint} --policy zero -p other.toml --set evaluate.goal_timeout_s=0.4"
+    driven = shell(f"{line} --trials 1 --arm -o trials.zarr")
+    assert driven.returncode == 0, driven.stderr
+    robot.ask(signal.SIGTERM)
+    assert robot.end() == 143
+    scored = shell("dexctl evaluate --recording trials.zarr --grasps --json")
+    assert scored.returncode == 0, scored.stderr
+    replayed = shell("dexctl simulate --replay trials.zarr --video replayed.mp4")
+    assert replayed.returncode == 0, replayed.stderr

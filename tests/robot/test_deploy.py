@@ -4,18 +4,22 @@ import dataclasses
 import json
 import sys
 
+import numpy as np
 import pytest
 
 from dexctl.console.deploy_plan import DeployOrder, plan_deploy
 from dexctl.console.deploy_session import run_deploy
 from dexctl.console.output import Output
 from dexctl.errors import DexctlError, RefusedError, UsageError
-from dexctl.evaluate.recorded import recorded_trials
+from dexctl.evaluate.contacts import find_touches
+from dexctl.evaluate.recorded import recorded_tracks, recorded_trials
 from dexctl.policy.naming import locate
 from dexctl.profile.load import load
 from dexctl.robot.opening import open_robot
 from dexctl.robot.server import RobotServer
+from dexctl.scene.build import build_scene
 from dexctl.store.recordings import Recording
+from dexctl.store.rows import profile_of
 
 from ..contract.conftest import everything
 from .running import Command, serve_robot
@@ -55,6 +59,14 @@ def test_trials_are_played_recorded_and_scored(deploy, tmp_path):
     rows = recording.read(0, 20)
     assert rows["end"].tolist() == [0] * 9 + [2] + [0] * 9 + [2]
     assert [(one.goals, one.end) for one in recorded_trials(recording)] == [(0, "timeout"), (0, "timeout")]
+    scene = build_scene(profile_of(recording.metadata.profile, "r.zarr"))
+    tracks = recorded_tracks(recording, scene)
+    assert [len(track.qpos_TQ) for track in tracks] == [10, 10]
+    moved = np.concatenate([track.qpos_TQ for track in tracks])
+    assert np.array_equal(moved[:, scene.joint_qpos], rows["joint_angles_rad"])
+    assert np.array_equal(moved[:, scene.object_qpos :][:, :3], rows["object_position_m"])
+    # The block came to rest in the hand before the trial.
+    assert find_touches(scene, tracks[0].qpos_TQ).palm_T.any()
 
 
 @pytest.mark.slow

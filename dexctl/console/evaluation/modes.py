@@ -37,6 +37,7 @@ MODES = (
         takes=("profile", "set", "trials", "seed", "greedy", "paper", "plot", "report", "film", "vision", "at_least"),
     ),
     Mode("grasps", needs=("policy", "grasps"), takes=("profile", "set", "trials", "seed", "greedy", "pictures")),
+    Mode("grasps", needs=("recording", "grasps"), takes=("pictures",)),
     Mode("memory", needs=("policy", "memory"), takes=("profile", "set", "trials", "seed")),
     Mode("recordings", needs=("recording",), takes=("paper",)),
     Mode("calibrations", needs=("calibration",), takes=("recorded", "profile", "set")),
