@@ -14,6 +14,7 @@ from dexctl.calibrate.motions import Script
 from dexctl.calibrate.recording import check_robot, play
 from dexctl.console import messages
 from dexctl.console.calibrate_session import chosen_fingers
+from dexctl.console.meeting import features_of
 from dexctl.console.output import Output, Table
 from dexctl.console.progress import Progress, shown_duration
 from dexctl.console.serve_session import robot_of
@@ -70,7 +71,7 @@ def record_motions(order: RecordOrder, output: Output, dry_run: bool) -> None:
         Signals() as signals,
         open_robot(order.address, profile, period_s, keys, order.timeout_s, wakeup_fd=signals.fileno()) as robot,
     ):
-        features = robot.features
+        features = features_of(robot, signals)
         check_robot(features)
         script = Script(np.array(features.control_range_rad), profile.action.range_fraction, period_s, parts)
         plan = _plan(order, features, script.steps_at_most * period_s, [part.name for part in parts])

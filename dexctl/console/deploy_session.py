@@ -15,6 +15,7 @@ import torch
 
 from dexctl.console import messages
 from dexctl.console.events import Events
+from dexctl.console.meeting import features_of
 from dexctl.console.output import Output, Table
 from dexctl.console.progress import Progress
 from dexctl.console.signals import Signals
@@ -99,7 +100,7 @@ def run_deploy(plan: DeployPlan, output: Output, dry_run: bool) -> None:
             sees=plan.images or plan.estimator is not None,
         ) as robot,
     ):
-        features = robot.features
+        features = features_of(robot, signals)
         _check(plan, features)
         if features.clock == "virtual":
             realtime.schedule_as_others()

@@ -31,6 +31,8 @@ _PICTURES_S = 5.0
 # A simulation that is wound on may take longer than the robot's own time.
 _ADVANCE_S = 60.0
 _SMALLEST_S = 1e-4
+# A poll takes milliseconds that fit into 32 bits, and a signal during one is seen after it.
+_TURN_S = 0.25
 
 Kind = TypeVar("Kind", bound=say.Answer)
 
@@ -56,7 +58,7 @@ class RemoteRobot:
             answer_s: a robot that does not answer for longer is gone.
             keys: encrypt.
             connect_s: how long to wait for the first answer.
-            wakeup_fd: ends ``wait_until`` when it becomes readable; it is not read here.
+            wakeup_fd: ends ``wait_until`` and the wait for ``features`` when it becomes readable; it is not read here.
 
         Raises:
             UsageError: ``endpoint`` is no TCP endpoint.
@@ -96,12 +98,14 @@ class RemoteRobot:
         """What the robot is; asked for once.
 
         Raises:
+            InterruptedError: a signal came first; ask again, or leave.
             UnavailableError: nobody answers.
             RefusedError: not with these keys.
             ProtocolError: it speaks another protocol.
         """
         if self._features is None:
-            answer, _ = self._ask(say.Describe(number=self._next()), [], say.Description, self._connect_s)
+            question = say.Describe(number=self._next())
+            answer, _ = self._ask(question, [], say.Description, self._connect_s, may_be_woken=True)
             self._features = answer.features
             self._readings = {images: self._features.reading(images) for images in (False, True)}
             self._sent, self._state = self._features.sent(), self._features.state()
@@ -199,7 +203,12 @@ class RemoteRobot:
             raise ProtocolError(f"{self.endpoint} sent {error}", "Give both sides the same version.") from None
 
     def _ask(
-        self, question: say.Question, frames: list[memoryview], kind: type[Kind], wait_s: float = 0.0
+        self,
+        question: say.Question,
+        frames: list[memoryview],
+        kind: type[Kind],
+        wait_s: float = 0.0,
+        may_be_woken: bool = False,
     ) -> tuple[Kind, list[memoryview]]:
         """Asks and waits for this question's own answer; older ones that come late are dropped."""
         deadline_s = time.monotonic() + (wait_s or self._answer_s)
@@ -209,7 +218,7 @@ class RemoteRobot:
             raise UnavailableError(f"{self.endpoint}: the robot takes no more messages") from None
         while True:
             left_s = deadline_s - time.monotonic()
-            ready = dict(self._poller.poll(max(0, int(left_s * 1000) + 1)))
+            ready = dict(self._poller.poll(max(0, int(min(left_s, _TURN_S) * 1000) + 1)))
             if self._connections.monitor in ready:
                 self._watch()
             if self._socket in ready:
@@ -221,6 +230,8 @@ class RemoteRobot:
                     f"{self.endpoint}: no answer from a robot in {wait_s or self._answer_s:g} s",
                     "Look whether it runs, and check the endpoint and the keys.",
                 )
+            elif may_be_woken and self._wakeup.poll(0):
+                raise InterruptedError(f"{self.endpoint}: a signal came before an answer")
 
     def _watch(self) -> None:
         changes = self._connections.changes(time.monotonic())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,32 +15,43 @@ from dexctl.wire.endpoint import host_of
 from dexctl.wire.keys import WorkerKeys
 from dexctl.wire.messages import OPTIMIZER_CONTROL_BYTES, Answer, Ask, Fault, Refuse, decode_from_optimizer, encode
 
+# How long those who ask take to notice that nobody waits for them any more.
+TURN_S = 0.5
+
 
 def ask_all(endpoints: Sequence[str], keys: WorkerKeys | None, timeout_s: float) -> dict[str, Answer | DexctlError]:
     """What all of them answer to ``ask``, at the same time, or why there is no answer; by endpoint.
+
+    Ctrl-C ends the asking, however long the time it was given.
 
     Raises:
         UsageError: one is no endpoint.
     """
     for endpoint in endpoints:
         host_of(endpoint)
+    given_up = threading.Event()
 
     def answer(endpoint: str) -> Answer | DexctlError:
         try:
-            return ask(endpoint, keys, timeout_s)
+            return ask(endpoint, keys, timeout_s, given_up)
         except DexctlError as error:
             return error
 
     with ThreadPoolExecutor(len(endpoints)) as asking:
-        return dict(zip(endpoints, asking.map(answer, endpoints), strict=True))
+        try:
+            return dict(zip(endpoints, asking.map(answer, endpoints), strict=True))
+        finally:
+            # Leaving waits for the threads.
+            given_up.set()
 
 
-def ask(endpoint: str, keys: WorkerKeys | None, timeout_s: float) -> Answer:
+def ask(endpoint: str, keys: WorkerKeys | None, timeout_s: float, given_up: threading.Event | None = None) -> Answer:
     """Who works for the optimizer at an endpoint.
 
     Args:
         keys: those of a worker that is let in, None where the optimizer has none.
         timeout_s: how long to wait for the answer.
+        given_up: ends the wait as if the time were over, soon after it is set.
 
     Raises:
         UsageError: it is no endpoint.
@@ -62,17 +74,23 @@ def ask(endpoint: str, keys: WorkerKeys | None, timeout_s: float) -> Answer:
         try:
             client.connect(endpoint)
             client.send(encode(Ask()))
-            return _answer(client, connections, endpoint, time.monotonic() + timeout_s)
+            return _answer(client, connections, endpoint, time.monotonic() + timeout_s, given_up or threading.Event())
         finally:
             connections.close()
 
 
-def _answer(client: zmq.Socket[bytes], connections: Connections, endpoint: str, deadline_s: float) -> Answer:
+def _answer(
+    client: zmq.Socket[bytes],
+    connections: Connections,
+    endpoint: str,
+    deadline_s: float,
+    given_up: threading.Event,
+) -> Answer:
     poller = zmq.Poller()
     for source in (client, connections.monitor):
         poller.register(source, zmq.POLLIN)
-    while (left_s := deadline_s - time.monotonic()) > 0:
-        ready = dict(poller.poll(int(left_s * 1000) + 1))
+    while (left_s := deadline_s - time.monotonic()) > 0 and not given_up.is_set():
+        ready = dict(poller.poll(int(min(left_s, TURN_S) * 1000) + 1))
         if client in ready:
             return _read(client.recv_multipart()[0], endpoint)
         changes = connections.changes(time.monotonic())

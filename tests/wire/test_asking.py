@@ -1,6 +1,8 @@
 """Asking who works: the answer, and what it costs the optimizer and tells a stranger."""
 
+import os
 import shutil
+import signal
 import threading
 
 import numpy as np
@@ -78,6 +80,14 @@ def test_who_does_not_answer_keeps_the_others_from_nothing(make_optimizer, make_
 def test_nobody_is_unavailable(free_port):
     with pytest.raises(UnavailableError, match="no answer"):
         ask(f"tcp://127.0.0.1:{free_port}", None, 0.3)
+
+
+def test_ctrl_c_ends_the_asking_however_long_it_may_take(free_port):
+    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        ask_all([f"tcp://127.0.0.1:{free_port}"] * 2, None, float("inf"))
+    timer.join()
 
 
 def test_another_protocol_is_told():
