@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import NamedTuple
@@ -18,6 +19,8 @@ FACES: dict[str, tuple[str, ...]] = {
     "prism": (*_CUBE, "+x+y", "-x+y", "-x-y", "+x-y"),
 }
 
+# Where networks learn, as torch calls it; empty for what suits the physics.
+_DEVICE = re.compile(r"(cpu|cuda(:\d+)?)?", re.ASCII)
 # Corners of the cube around the object, and places of the room: what towers may be told to find in pictures.
 NUM_LANDMARKS = 8 + 4
 
@@ -225,6 +228,13 @@ def _networks(profile: Profile) -> Iterator[Fault]:
                 yield Fault(key, f"there is no observation '{name}'", near(name, OBSERVATIONS))
             if network.observe.count(name) > 1:
                 yield Fault(key, f"expected each name once, got '{name}' {network.observe.count(name)} times")
+        kind = profile.object.kind
+        if "object_orientation_cube" in network.observe and kind not in ("block", "sphere"):
+            yield Fault(
+                key,
+                f"object_orientation_cube takes a cube's 24 turns for one another, and object.kind is '{kind}'",
+                "Let it observe object_orientation.",
+            )
 
 
 def _optimization(profile: Profile) -> Iterator[Fault]:
@@ -237,6 +247,8 @@ def _optimization(profile: Profile) -> Iterator[Fault]:
         )
     if ppo.kl_low > ppo.kl_high:
         yield Fault("ppo.kl_low", f"expected <= ppo.kl_high ({ppo.kl_high}), got {ppo.kl_low}")
+    if not _DEVICE.fullmatch(ppo.device):
+        yield Fault("ppo.device", f'expected cpu, cuda, a GPU\'s number as in cuda:1, or nothing, got "{ppo.device}"')
     if ppo.clip >= 1:
         yield Fault("ppo.clip", f"expected a number < 1, got {ppo.clip}")
     if ppo.batch_steps % ppo.minibatches:

@@ -34,6 +34,7 @@ from dexctl.profile.load import load
         (["object.size_m=0"], "object.size_m: expected it to be given for kind 'block', got nothing"),
         (["object.model=a.xml"], "object.model: expected it to be left out for kind 'block', got a.xml"),
         (["object.friction=[1, -1, 0]"], "object.friction: expected three numbers >= 0, got [1.0, -1.0, 0.0]"),
+        (["ppo.device=gpu"], 'ppo.device: expected cpu, cuda, a GPU\'s number as in cuda:1, or nothing, got "gpu"'),
         (["cameras.top.quaternion_wxyz=[1, 1, 0, 0]"], "cameras.top.quaternion_wxyz: expected length 1, got 1.414"),
         (["task.success_rad=3.2"], "task.success_rad: expected less than pi, got 3.2"),
         (["task.goal_timeout_s=0.01"], "task.goal_timeout_s: expected at least one control step (0.08 s), got 0.01"),
@@ -95,3 +96,10 @@ def test_another_kind_of_object_needs_what_is_its_own():
         with pytest.raises(ProfileError) as caught:
             load("block", [f"object.kind={kind}"], {})
         assert str(caught.value) == message
+
+
+def test_only_a_cube_is_seen_as_a_cube_without_letters():
+    setting = 'policy.actor.observe=["object_orientation_cube"]'
+    assert load("sphere", [setting], {}).profile.policy.actor.observe == ["object_orientation_cube"]
+    with pytest.raises(ProfileError, match=r"policy.actor.observe: .*24 turns .* and object.kind is 'prism'"):
+        load("prism", [setting], {})
