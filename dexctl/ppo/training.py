@@ -26,6 +26,8 @@ from dexctl.wire.messages import WorkerView
 
 # How long without any worker before people are told, and told again.
 _LONELY_S = 60.0
+# A synchronous worker that takes so many times as long as the segment before is told of.
+_PATIENCE = 3.0
 # How often several processes agree on what comes next, at least.
 _AGREE_S = 0.05
 
@@ -104,7 +106,8 @@ class Training:
         self._sync_workers = sync_workers
         self._peers: Peers = peers or Alone()
         self._all_sync_workers = sum(self._peers.counts(sync_workers or 0))
-        self._held: dict[int, deque[Segment]] = {}
+        self._held: dict[str, deque[Segment]] = {}
+        self._crew: dict[str, str] = {}
         physics = learner.profile.physics
         self._figures = Figures(physics.timestep_s * physics.substeps)
         self._window = Window()
@@ -112,7 +115,8 @@ class Training:
         self._stopping = False
         self._told: list[tuple[str, dict[str, Any]]] = []
         self._elsewhere: list[WorkerView] = []
-        self._updated_s = self._lonely_since = clock()
+        self._updated_s = self._lonely_since = self._waiting_since = clock()
+        self._segment_s = 0.0
         self._publish()
 
     @property
@@ -153,7 +157,10 @@ class Training:
         all_have = dict(zip(mine, totals, strict=True))
         if all_have["told"]:
             self._pass_on()
-        self._complain_of_loneliness(all_have["workers"])
+        if self._sync_workers is None:
+            self._complain_of_loneliness(all_have["workers"])
+        else:
+            self._complain_of_waiting(self._sync_workers)
         if all_have["waiting"]:
             self.learner.learn_scale()
         if self._running:
@@ -199,13 +206,15 @@ class Training:
                 self._receive(arrival)
             case Joined():
                 self.num_workers += 1
+                if self._sync_workers is not None:
+                    self._crew[arrival.name] = f"{arrival.name} (process {arrival.pid} on {arrival.host})"
                 self.learner.forget(arrival.worker)
                 self._tell("worker_joined", **dataclasses.asdict(arrival))
             case Lost():
                 self.num_workers -= 1
-                # A segment that is never acknowledged keeps its credit for ever.
-                for segment in self._held.pop(arrival.worker, ()):
-                    self.endpoint.acknowledge(segment)
+                # What it sent is kept: one that comes back does not send it again, and waits for what follows.
+                if arrival.name in self._crew:
+                    self._crew[arrival.name] += f", which is gone: {arrival.reason}"
                 self._tell("worker_lost", **dataclasses.asdict(arrival))
             case Refused():
                 self._tell("warning", message=f"refused {arrival.peer}: {arrival.reason}", count=arrival.count)
@@ -215,10 +224,21 @@ class Training:
     def _receive(self, segment: Segment) -> None:
         if self._sync_workers is None:
             self._take(segment)
-        elif segment.header.version == self.learner.version:
-            self._held.setdefault(segment.worker, deque()).append(segment)
-        else:
             self.endpoint.acknowledge(segment)
+        else:
+            # Its worker sends no more than a version takes, which may be more than its credits.
+            self.endpoint.acknowledge(segment)
+            self._hold(segment)
+
+    def _hold(self, segment: Segment) -> None:
+        self._waiting_since, self._segment_s = self._clock(), segment.header.report.get("total_s", 0.0)
+        held = self._held.setdefault(segment.header.worker, deque())
+        while held and held[0].incarnation != segment.incarnation:
+            # Of one that died: another in its place begins this version anew.
+            self._drop(held.popleft())
+        if segment.header.version == self.learner.version and len(held) < self.segments_per_version:
+            held.append(segment)
+        else:
             self._drop(segment)
 
     def _take(self, segment: Segment) -> None:
@@ -228,22 +248,27 @@ class Training:
         else:
             self._window.take(segment.header.report, segment.arrays)
             self.learner.add(segment.arrays, segment.worker, version)
-        self.endpoint.acknowledge(segment)
 
     def _drop(self, segment: Segment) -> None:
-        self._window.dropped_steps += segment.arrays["reward"].size
+        self._window.dropped_steps += segment.header.environments * segment.header.steps
         self.learner.forget(segment.worker)
 
     def _has_all_held(self) -> bool:
         if self._sync_workers is None:
             return False
-        enough = [len(held) >= self.segments_per_version for held in self._held.values()]
-        return len(enough) >= self._sync_workers and all(enough)
+        return len(self._held) >= self._sync_workers and not any(map(self._owes, self._held))
+
+    def _owes(self, worker: str) -> bool:
+        return len(self._held.get(worker, ())) < self.segments_per_version
 
     def _update_synchronously(self, stop: Callable[[], bool]) -> bool:
-        for worker in sorted(self._held)[: self._sync_workers]:
+        for held in sorted(self._held.values(), key=lambda held: held[0].worker)[: self._sync_workers]:
             for _ in range(self.segments_per_version):
-                self._take(self._held[worker].popleft())
+                self._take(held.popleft())
+        for held in self._held.values():
+            while held:
+                self._drop(held.popleft())
+        self._held.clear()
         if not self.learner.knows_scale:
             self.learner.learn_scale()
         if not sum(self._peers.counts(self.learner.gathered_steps)):
@@ -284,6 +309,7 @@ class Training:
         return True
 
     def _publish(self) -> None:
+        self._waiting_since = self._clock()
         self.endpoint.publish(self.learner.version, to_arrays(self.learner.actor))
 
     def _tell(self, event: str, **fields: Any) -> None:
@@ -306,3 +332,21 @@ class Training:
         elif now - self._lonely_since > _LONELY_S and self._peers.rank == 0:
             self._lonely_since = now
             self._emit("warning", message=f"no workers at {self.endpoint.endpoint} for a minute")
+
+    def _complain_of_waiting(self, sync_workers: int) -> None:
+        now = self._clock()
+        if self._has_all_held():
+            # Others are waited for, by other processes.
+            self._waiting_since = now
+        waited_s = now - self._waiting_since
+        if waited_s <= max(_LONELY_S, _PATIENCE * self._segment_s):
+            return
+        self._waiting_since = now
+        missing = [who for name, who in self._crew.items() if self._owes(name)]
+        absent = sync_workers - len(self._crew)
+        missing += [f"{absent} that never came"] if absent > 0 else []
+        self._tell(
+            "warning",
+            message=f"no experience for {waited_s:.0f} s: a synchronous update waits for {', '.join(missing)}."
+            " Let it go on, or kill -9 its process: another takes its place",
+        )

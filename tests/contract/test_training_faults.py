@@ -98,3 +98,24 @@ def test_a_worker_that_is_stopped_for_a_minute_is_lost_and_comes_back(start, toy
     assert (back["name"], back["pid"]) == (stopped["name"], stopped["pid"])
     before = len(program.of("iteration"))
     assert program.wait("iteration", before + 3)[-1]["workers"] == 2
+
+
+@pytest.mark.slow
+def test_a_synchronous_worker_that_hangs_is_told_of_waited_for_and_replaced_when_it_is_killed(start, toy):
+    program = start(f"{toy} --sync --workers 2 --set run.checkpoint_s=1000.0")
+    hung, _ = program.wait("worker_joined", 2)
+    program.wait("iteration")
+    for times, cure in enumerate((signal.SIGCONT, signal.SIGKILL), start=1):
+        os.kill(hung["pid"], signal.SIGSTOP)
+        lost = program.wait("worker_lost", times)[-1]
+        assert (lost["name"], lost["reason"][:10]) == (hung["name"], "silent for")
+        warning = program.wait("warning", times)[-1]["message"]
+        assert f"a synchronous update waits for {hung['name']} (process {hung['pid']} on " in warning
+        assert ", which is gone: silent for" in warning
+        before = len(program.of("iteration"))
+        os.kill(hung["pid"], cure)
+        back = program.wait("worker_joined", 2 + times)[-1]
+        assert back["name"] == hung["name"]
+        assert (back["pid"] == hung["pid"]) == (cure == signal.SIGCONT)
+        program.wait("iteration", before + 3)
+    assert any("ended with status -9; starting it again" in told["message"] for told in program.of("warning"))

@@ -164,22 +164,78 @@ def test_a_synchronous_update_without_a_whole_episode_goes_on(open_training, mad
     assert (told["steps"], told["staleness_counts"]) == (512, [256, 256])
 
 
-def test_what_a_lost_worker_had_sent_keeps_no_credit(open_training, made_up):
-    training, events, join = open_training("wire.credits=2", "ppo.batch_steps=512", sync_workers=2)
+def test_a_synchronous_version_takes_more_segments_than_a_worker_has_credits(open_training, made_up):
+    training, events, join = open_training("wire.credits=1", "ppo.batch_steps=768", sync_workers=1)
+    assert training.segments_per_version == 3
+    worker = join("a")
+    worker.parameters(wait_for=1)
+    for held in range(3):
+        sending = send(worker, 1, made_up(training.learner.profile, held))
+        turn_until(training, lambda: not sending.is_alive())  # noqa: B023
+    turn_until_told(training, events, "iteration")
+
+
+def test_another_in_a_dead_workers_place_begins_the_version_anew(open_training, made_up):
+    training, events, join = open_training("wire.credits=2", "ppo.batch_steps=1024", sync_workers=2)
+    assert training.segments_per_version == 2
     # More deaths than there are credits: each leaves a segment that is waited with.
-    for death in range(4):
+    for death in range(3):
         worker = join("a")
         worker.parameters(wait_for=1)
-        send(worker, 1, made_up(training.learner.profile))
+        send(worker, 1, made_up(training.learner.profile, death))
         turn_until_held(training, 1)
         worker.close()
         turn_until_told(training, events, "worker_lost", death + 1)
-        assert not training._held
     workers = [join(name) for name in ("a", "b")]
     for index, worker in enumerate(workers):
         worker.parameters(wait_for=1)
-        send(worker, 1, made_up(training.learner.profile, index))
+        for seed in (10, 11):
+            send(worker, 1, made_up(training.learner.profile, seed + 2 * index)).join()
     turn_until_told(training, events, "iteration")
+    (told,) = of(events, "iteration")
+    assert (training.learner.steps, told["steps_dropped"]) == (1024, 3 * 256)
+
+
+def test_a_synchronous_worker_that_was_silent_is_not_waited_for_in_vain(open_training, made_up):
+    training, events, join = open_training("ppo.batch_steps=512", sync_workers=2)
+    workers = [join(name) for name in ("a", "b")]
+    # It has sent what the version takes, is lost, and comes back: it will not send that again.
+    workers[0].parameters(wait_for=1)
+    send(workers[0], 1, made_up(training.learner.profile))
+    turn_until_held(training, 1)
+    workers[0]._thread._connection.cut()
+    turn_until_told(training, events, "worker_lost")
+    turn_until_told(training, events, "worker_joined", 3)
+    workers[1].parameters(wait_for=1)
+    send(workers[1], 1, made_up(training.learner.profile, 1))
+    turn_until_told(training, events, "iteration")
+    assert of(events, "iteration")[0]["steps_dropped"] == 0
+    for worker in workers:
+        assert worker.parameters(wait_for=2)
+
+
+def test_who_keeps_a_synchronous_update_waiting_is_named_every_minute(open_training, made_up):
+    clock = Clock()
+    training, events, join = open_training("ppo.batch_steps=768", sync_workers=3, clock=clock)
+    workers = [join(name) for name in ("a", "b")]
+    workers[0].parameters(wait_for=1)
+    # A segment that took 30 s may take thrice as long.
+    send(workers[0], 1, made_up(training.learner.profile), total_s=30.0)
+    turn_until_held(training, 1)
+    for seconds, warnings in ((61.0, 0), (91.0, 1), (150.0, 1), (182.0, 2)):
+        clock.now = seconds
+        training.turn(0.0)
+        assert len(of(events, "warning")) == warnings
+    told = of(events, "warning")[0]["message"]
+    assert told.startswith("no experience for 91 s: a synchronous update waits for b (process ")
+    assert "1 that never came. Let it go on, or kill -9" in told
+    assert "a (process" not in told
+    workers[1].close()
+    turn_until_told(training, events, "worker_lost")
+    clock.now = 300.0
+    training.turn(0.0)
+    told = of(events, "warning")[-1]["message"]
+    assert told.partition(" on ")[2].partition(", ")[2].startswith("which is gone: said goodbye, 1 that never came. ")
 
 
 def test_a_minute_without_workers_is_told_every_minute(open_training):
