@@ -169,7 +169,8 @@ class Program:
             thread.start()
 
     def _event(self, line):
-        event = json.loads(line)
+        # Python's own reader takes NaN and infinities, others' do not.
+        event = json.loads(line, parse_constant=lambda name: self.faults.append(f"{name} is no JSON: {line}"))
         self.events.append(event)
         if "event" in event:
             self.faults += faults(event, self.events[0]["command"])

@@ -64,6 +64,12 @@ def parts(name):
 
 CALLS = {called: part for name in COMMANDS for called, part in parts(name).items()}
 DRY = [called for called, part in CALLS.items() if any("--dry-run" in one.opts for one in part.params)]
+NUMBERS = [
+    (called, max(one.opts, key=len))
+    for called, part in CALLS.items()
+    for one in part.params
+    if one.type_descriptor.annotation is float
+]
 NEEDY = [called for called, part in CALLS.items() if any(one.required for one in part.params)]
 
 
@@ -119,6 +125,23 @@ def test_what_is_needed_and_not_given_is_told_and_never_asked_for(terminal, call
     code, screen = terminal(f"dexctl {called}")
     assert code == 64
     assert screen
+
+
+@pytest.mark.parametrize(("called", "flag"), NUMBERS)
+@pytest.mark.parametrize("number", ["nan", "-inf"])
+def test_what_is_no_number_or_below_all_is_wrong_usage(capsys, called, flag, number):
+    assert main([*called.split(), flag, number]) == 64
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith(f"error: Invalid value for '{flag}'")
+
+
+@pytest.mark.parametrize("number", ["nan", "inf"])
+def test_a_key_that_is_no_finite_number_is_a_bad_profile(capsys, number):
+    assert main(["profile", "show", "block-yaw", "--set", f"ppo.discount={number}"]) == 78
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert f"ppo.discount: expected a number >= 0 and <= 1, got {number}" in told.err
 
 
 @pytest.mark.parametrize("called", CHECKS)

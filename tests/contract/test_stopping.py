@@ -1,4 +1,4 @@
-"""A signal in the middle of a command: it ends as stated, and what it made is whole and gone on with."""
+"""Signals in the middle of a command: one ends it as stated, with what it made whole and gone on with, two at once."""
 
 import signal
 
@@ -45,3 +45,14 @@ def test_rendering_keeps_the_pictures_it_has_and_goes_on(start, shell, tmp_path)
 def test_a_served_robot_ends(start):
     robot = start("simulate --serve tcp://127.0.0.1:0 -p robot/twin --rate max")
     ends_with(robot, signal.SIGTERM, "ready")
+
+
+def test_a_second_signal_leaves_at_once(start):
+    worker = start("rollout-worker --connect tcp://127.0.0.1:1 --timeout inf")
+    worker.wait("start")
+    # Both wait for it when it goes on, so that the first does not end it before the second comes.
+    for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
+        worker.ask(number)
+    assert worker.end() == 128 + signal.SIGTERM, worker.messages
+    assert worker.of("end") == []
+    assert not [line for line in worker.messages if "Traceback" in line]
