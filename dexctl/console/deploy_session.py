@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import os
 import statistics
 import traceback
 from collections.abc import Callable
@@ -41,6 +42,8 @@ from dexctl.store.recordings import RecordingMetadata
 from dexctl.wire.keys import WorkerKeys
 
 _PERSON_S = 600.0
+# Beyond so many threads a network of the paper's size gains little.
+_MOST_THREADS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,10 +86,11 @@ def run_deploy(plan: DeployPlan, output: Output, dry_run: bool) -> None:
         InputOutputError: the recording broke off; the trial that ran then was ended in good order.
         Stopped: a signal.
     """
-    torch.set_num_threads(1)
+    torch.set_num_threads(_num_threads(plan.estimator is not None))
     # Before any other thread is made: those that share Python's lock with the control loop must not be put off either.
     realtime.switch_threads_quickly()
     if not dry_run:
+        realtime.keep_memory()
         # The recorder's threads inherit it; the control loop says when it could not have its own.
         realtime.schedule_first(realtime.RECORD_PRIORITY)
     if plan.recording.exists():
@@ -219,6 +223,11 @@ class _Session:
     def _await_object(self, index: int, look: Callable[[], Reading]) -> None:
         messages.info(f"trial {index + 1}: put the object on the palm and take the hand away")
         await_object(look, self._robot.wait_until, self._plan.policy.profile.task, _PERSON_S, self._ends)
+
+
+def _num_threads(sees: bool) -> int:
+    """One for a policy; pictures are worth half the cores, the others are left to the recorder, or a served robot."""
+    return max(1, min(_MOST_THREADS, len(os.sched_getaffinity(0)) // 2)) if sees else 1
 
 
 def _period_s(profile: Profile) -> float:

@@ -103,8 +103,8 @@ class ResidualBlock(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Maps (N, before, H, W) to (N, after, H', W')."""
         active = torch.relu(self.first_norm(maps))
-        inner = self.first(active)
-        return self.second(torch.relu(self.second_norm(inner))) + self.shortcut(maps)
+        inner = self.second_norm(self.first(active))
+        return self.second(torch.relu_(inner)).add_(self.shortcut(maps))
 
 
 class Sharpness(nn.Module):
@@ -137,7 +137,8 @@ def _tower(network: schema.VisionNetwork) -> list[nn.Module]:
     sizes = itertools.pairwise((3, *network.filters))
     for (before, after), kernel_px, stride in zip(sizes, network.kernels_px, network.strides, strict=True):
         layers += [nn.Conv2d(before, after, kernel_px, stride, bias=not batch_norm), _norm(after, batch_norm)]
-        layers.append(nn.ReLU())
+        # In place: fresh memory for maps of this size costs a third of the whole estimate.
+        layers.append(nn.ReLU(inplace=True))
     if network.pool > 1:
         layers.append(nn.MaxPool2d(network.pool))
     before = network.filters[-1]
