@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 
 TOOLS = Path(__file__).parents[2] / "tools"
-PIECES = ["environment", "look", "tests", "bench", *(f"train-{number}" for number in range(1, 7)), "score"]
-STAND_IN = """#!/bin/sh
-cat >/dev/null
+SPEED = ["speed-block-small-lstm", "speed-block-paper"]
+LONG = [f"{name}-{number}" for name in ("train", "memory") for number in range(1, 7)]
+PIECES = ["environment", "look", "tests", "bench", *SPEED, *LONG, "score"]
+STAND_IN = r"""#!/bin/sh
+[ "$1" != - ] || cat >/dev/null
 echo "$(basename "$0") $*" >>{calls}
-case "$(basename "$0") $*" in *"$FAILS"*) exit 75 ;; esac
+run=$(echo "$*" | sed -n 's/.*--run \([^ ]*\).*/\1/p')
+[ -z "$run" ] || mkdir -p "$run"
+case "$(basename "$0") $*" in *"$FAILS"*) exit "$STATUS" ;; esac
 """
 
 
@@ -31,12 +35,12 @@ def day(tmp_path):
         path.write_text(text)
         path.chmod(0o755)
 
-    def run(*words, fails="nothing at all"):
+    def run(*words, fails="nothing at all", status=75):
         calls.write_text("")
         told = subprocess.run(
             [tools / "gpu-day", "--folder", "day", *words],
             cwd=tmp_path,
-            env={**os.environ, "FAILS": fails},
+            env={**os.environ, "FAILS": fails, "STATUS": str(status)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -59,17 +63,34 @@ def test_each_call_does_the_next_piece_and_all_of_them_end(day):
     assert "everything is done" in told.stdout
 
 
-def test_the_pieces_train_one_run_on_warp_and_score_it(day):
-    told, calls, _ = day("--pieces", "11", "--", "--set", "run.seed=3")
+def test_the_pieces_measure_train_and_score_on_warp(day):
+    told, calls, _ = day("--pieces", str(len(PIECES)), "--", "--set", "run.seed=3")
     assert told.returncode == 0, told.stderr
     trained = [call for call in calls if call.startswith("dexctl optimize")]
-    assert len(set(trained)) == 1
-    assert len(trained) == 6
-    for word in ("--physics warp", "/day/block", "--minutes 9", "--set run.seed=3"):
-        assert word in trained[0]
-    assert any(call.startswith("dexctl evaluate") and "--physics warp" in call for call in calls)
+    assert all("--physics warp --fused" in call and call.endswith("--set run.seed=3") for call in trained)
+    speed, train, memory = trained[:2], trained[2:8], trained[8:]
+    assert ["ppo.batch_steps=819200" in call for call in speed] == [False, True]
+    assert len(set(train)) == 1
+    assert "--profile block --run " in train[0]
+    # The stand-in says at once that the first stage is over.
+    assert len(memory) == 6
+    assert "--profile schedule/memory-none" in memory[0]
+    assert all("--profile schedule/memory-all" in call and "/schedule/memory-none " in call for call in memory[1:])
+    scored = [call for call in calls if call.startswith("dexctl evaluate")]
+    assert [call.split()[3].rpartition("/")[2] for call in scored] == ["block", "memory-all", "memory-none"]
+    assert all("--trials 100 --physics warp" in call for call in scored)
     assert any("pytest" in call and "tests/physics" in call for call in calls)
     assert any("tools/bench/all.py --only physics" in call for call in calls)
+
+
+def test_training_whose_time_is_over_is_a_piece_and_a_stage_that_is_not_whole_goes_on(day):
+    before = len(PIECES) - 7
+    assert day("--pieces", str(before))[0].returncode == 0
+    # What timeout(1) tells when it had to end something.
+    told, calls, done = day("--pieces", "2", fails="optimize", status=124)
+    assert told.returncode == 0, told.stderr
+    assert done == PIECES[: before + 2]
+    assert all("--profile schedule/memory-none" in call for call in calls)
 
 
 def test_a_piece_that_fails_is_done_again(day):
