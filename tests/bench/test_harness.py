@@ -37,6 +37,16 @@ def test_json_is_one_document_with_what_a_comparison_needs(monkeypatch, capsys):
     assert document["machine"]["cores"] >= 1
 
 
+def test_a_gpu_is_named_by_its_driver(tmp_path, monkeypatch):
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho NVIDIA Toy; echo NVIDIA Toy\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert harness.describe_machine()["gpu"] == "NVIDIA Toy, NVIDIA Toy"
+    program.write_text("#!/bin/sh\necho No devices were found >&2; exit 6\n")
+    assert "gpu" not in harness.describe_machine()
+
+
 def test_without_json_it_is_tables(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["bench"])
     harness.bench("bench", [lambda: {"a": 3.0}, lambda: {"b": 2.0}], {"a_over_b": ("a", "b")})

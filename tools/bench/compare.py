@@ -4,7 +4,7 @@
 
 ``slower`` is how many times slower the second is, by the medians: 2 took twice as long, or did half as much in
 a second. Ratios, which a bench takes inside each run, are judged by what stands above their line, and alone
-where the two were not measured on the same processor and cores. Exit code 1 when something got slower than
+where the two were not measured on the same processor, cores and GPU. Exit code 1 when something got slower than
 the threshold allows, or failed that had not.
 """
 
@@ -51,7 +51,7 @@ def medians(bench: Mapping[str, Any]) -> dict[str, float]:
 
 def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every judged measure and ratio that two documents of one bench both have."""
-    same = all(before["machine"][key] == after["machine"][key] for key in ("processor", "cores"))
+    same = all(before["machine"].get(key) == after["machine"].get(key) for key in ("processor", "cores", "gpu"))
     rows = []
     old, new = medians(before), medians(after)
     judged = [(name, name, old[name], new[name]) for name in old if same and name in new]

@@ -11,7 +11,9 @@ import argparse
 import datetime
 import os
 import platform
+import shutil
 import statistics
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
@@ -23,6 +25,8 @@ from dexctl.console.output import Output, Table
 
 LEAST_RUNS = 5
 PACKAGES = ("dexctl", "mujoco", "torch", "numpy", "zarr", "pyzmq")
+# Told where they are installed.
+GPU_PACKAGES = ("mujoco-warp", "warp-lang")
 
 Case = Callable[[], Mapping[str, float]]
 Run = dict[str, float]
@@ -43,11 +47,12 @@ def median_ratio(runs: Sequence[Run], above: str, below: str) -> float:
 
 
 def describe_machine() -> dict[str, str | int | float]:
-    """Processor, cores, memory, system, and how busy it is with other work."""
+    """Processor, cores, memory, GPU where there is one, system, and how busy it is with other work."""
     return {
         "processor": _processor(),
         "cores": usable_cores(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        **_gpu(),
         "system": platform.platform(),
         "python": platform.python_version(),
         "load": os.getloadavg()[0],
@@ -56,7 +61,8 @@ def describe_machine() -> dict[str, str | int | float]:
 
 def describe_versions() -> dict[str, str]:
     """What was measured and what it stands on."""
-    return {package: metadata.version(package) for package in PACKAGES}
+    installed = [package for package in GPU_PACKAGES if any(metadata.distributions(name=package))]
+    return {package: metadata.version(package) for package in (*PACKAGES, *installed)}
 
 
 def describe_date() -> str:
@@ -117,6 +123,15 @@ def tables_of(document: Mapping[str, Any]) -> list[Table]:
         Table(("ratio", "median"), list(document["ratios"].items())),
         *([Table(("not measured", "why"), list(absent.items()))] if absent else []),
     ]
+
+
+def _gpu() -> dict[str, str]:
+    """By its driver, whose program needs no seconds of torch's."""
+    if shutil.which("nvidia-smi") is None:
+        return {}
+    asked = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
+    return {"gpu": ", ".join(told)} if told else {}
 
 
 def _processor() -> str:
