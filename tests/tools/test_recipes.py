@@ -120,6 +120,13 @@ def test_wrong_words_are_told_and_nothing_is_run(recipe, stand_in, line, says):
     assert calls() == []
 
 
+def test_ci_walks_as_a_newcomer_does():
+    told = subprocess.run([ROOT / ".ci/walk", "here", "there"], capture_output=True, text=True, check=False)
+    assert told.returncode == 64
+    assert told.stdout.startswith("commit ")
+    assert told.stderr == "walk: give one folder, or none\n"
+
+
 SWEPT = [
     f"optimize --profile {profile} --set ppo.clip={clip} --workers 1 --run {{runs}}/{name},ppo.clip={clip} --quiet"
     " --minutes 2"
