@@ -41,7 +41,7 @@ from dexctl.wire.messages import (
     decode_from_worker,
 )
 from dexctl.wire.roster import Roster, Session
-from dexctl.wire.vigil import Vigil
+from dexctl.wire.vigil import Round, Vigil
 
 # How long a refused peer keeps its connection, so that the reason reaches it.
 FAREWELL_S = 0.3
@@ -106,10 +106,9 @@ class OptimizerThread(threading.Thread):
         self._commanded = Doorbell()
         self._taken: deque[Segment] = deque()
         self._ended: list[tuple[Connection, int]] = []
-        self._failed_handshake = 0
-        self._delivered = False
-        self._dismissal = ""
-        self._stop_s = float("inf")
+        self._failed_handshake, self._delivered = 0, False
+        self._dismissal, self._stop_s = "", float("inf")
+        self._sessions_in_turn, self._connections_in_turn = Round[Session](), Round[Connection]()
         self._interval_s = min(wire.heartbeat_s, 0.1)
         self._ticked_s = self._spoke_s = time.monotonic()
 
@@ -373,7 +372,7 @@ class OptimizerThread(threading.Thread):
                     self._lose(session, "its key was removed", now_s)
             for fault in self._gate.allowed.faults:
                 self._complaints.note("the folder of allowed keys", fault)
-        for session in self._roster.living():
+        for session in self._sessions_in_turn.next(self._roster.living, pause_s):
             reason = self._vigil.look(session, self._credits.holds(session.name), now_s, pause_s)
             if reason:
                 self._lose(session, reason, now_s)
@@ -386,7 +385,7 @@ class OptimizerThread(threading.Thread):
             self._out.beat()
 
     def _guard(self, now_s: float, pause_s: float) -> None:
-        for connection in self._connections.all():
+        for connection in self._connections_in_turn.next(self._connections.all, pause_s):
             connection.opened_s += pause_s
             complaint = self._vigil.complaint(connection, now_s)
             if complaint and connection.doomed_s == float("inf"):

@@ -5,6 +5,9 @@ No clocks: it is told what a peer did and when.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
 from dexctl.profile import schema
 from dexctl.wire.connections import Connection
 from dexctl.wire.layout import Layout
@@ -16,8 +19,35 @@ HELLO_S = 10.0
 SLACK_BYTES = 1 << 20
 # A segment takes seconds, the first one minutes where simulations are made ready; nobody works so long on one.
 STALLED_S = 600.0
-# Heartbeats and the like between two looks, a tenth of a second or less apart; a worker has some three to say.
+# Heartbeats and the like between two looks, a tenth of a second or, with thousands, some seconds apart.
 WORDS = 256
+# To look at thousands ten times a second would take a quarter of the thread's time.
+LOOKS = 512
+# After such a pause of its own the optimizer looks at all at once, as the pause counts for all.
+PAUSE_S = 1.0
+
+One = TypeVar("One")
+
+
+class Round(Generic[One]):
+    """Goes round a crowd that changes, some at a time: a small one is seen whole at every look."""
+
+    def __init__(self) -> None:
+        self._left: list[One] = []
+
+    def next(self, everybody: Callable[[], list[One]], pause_s: float) -> list[One]:
+        """Those whose turn it is; they may have gone since their round began.
+
+        Args:
+            everybody: who is there when a new round begins.
+            pause_s: how long the optimizer itself was stopped since the last look.
+        """
+        all_at_once = pause_s > PAUSE_S
+        if all_at_once or not self._left:
+            self._left = everybody()
+        most = len(self._left) if all_at_once else LOOKS
+        turn, self._left = self._left[:most], self._left[most:]
+        return turn
 
 
 class Vigil:
@@ -72,7 +102,9 @@ class Vigil:
         return ""
 
     def complaint(self, connection: Connection, now_s: float) -> str:
-        """Why a connection is to be cut; empty for most."""
+        """Why a connection is to be cut; empty for most, and for one that is closed already."""
+        if connection.handle.fileno() < 0:
+            return ""
         if connection.undelivered() > (self._unread_bytes if connection.worker else SLACK_BYTES + WORKER_CONTROL_BYTES):
             return "a message without an end"
         if not connection.worker and now_s - connection.opened_s > HELLO_S:

@@ -4,7 +4,7 @@ from dexctl.profile.schema import Wire
 from dexctl.wire.layout import ArrayLayout, Layout
 from dexctl.wire.messages import Fault, Hello
 from dexctl.wire.roster import Session
-from dexctl.wire.vigil import STALLED_S, WORDS, Vigil
+from dexctl.wire.vigil import LOOKS, PAUSE_S, STALLED_S, WORDS, Round, Vigil
 
 WIRE = Wire(credits=4, buffer_mib=64, heartbeat_s=1.0, timeout_s=10.0, orphan_timeout_s=60.0)
 LAYOUT = Layout(1, 2, (ArrayLayout("x", "float32", ("T", "N")),))
@@ -61,3 +61,19 @@ def test_a_flood_of_heartbeats_is_a_fault_and_a_few_are_none(vigil, session):
     session.words = 2 * WORDS
     with pytest.raises(Fault, match="heartbeats at once"):
         vigil.count(session)
+
+
+def test_a_small_crowd_is_seen_whole_at_every_look():
+    crowd, turn = list(range(LOOKS)), Round()
+    for gone in range(3):
+        assert turn.next(lambda: crowd, 0.0) == list(range(gone, LOOKS))
+        del crowd[0]
+
+
+def test_everybody_in_a_large_crowd_has_a_turn_and_all_have_one_after_a_pause():
+    crowd, turn = list(range(3 * LOOKS - 1)), Round()
+    seen = [turn.next(lambda: crowd, PAUSE_S / 2) for _ in range(4)]
+    assert [len(some) for some in seen] == [LOOKS, LOOKS, LOOKS - 1, LOOKS]
+    assert [one for some in seen[:3] for one in some] == crowd
+    assert turn.next(lambda: crowd, 2 * PAUSE_S) == crowd
+    assert turn.next(lambda: crowd, 0.0) == crowd[:LOOKS]
