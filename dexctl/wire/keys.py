@@ -106,6 +106,9 @@ class AllowList:
 def _read(path: Path) -> tuple[bytes, bytes | None]:
     try:
         public, secret = zmq.auth.load_certificate(path)
+    except IndexError:
+        # Where zmq.auth finds the word and no '='.
+        raise DataError(f"{path}: a key without a value", "Make a key file with dexctl keygen.") from None
     except (OSError, ValueError) as error:
         if not path.exists():
             raise MissingError(f"no key file at {path}", "Make one with dexctl keygen.") from None

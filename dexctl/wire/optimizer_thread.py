@@ -49,8 +49,7 @@ FAREWELL_S = 0.3
 LINGER_S = 0.3
 # Framing and encryption of one frame, at most.
 FRAME_OVERHEAD_BYTES = 64
-# How long an optimizer that is done waits for its workers to leave: a message that is under way
-# when a connection ends may be lost with it.
+# How long an optimizer that is done waits for its workers: what is under way when a connection ends may be lost.
 DISMISSAL_S = 1.0
 # With so many arrivals not taken yet, refusals are counted and told of later.
 WAITING_ARRIVALS = 4096
@@ -237,15 +236,17 @@ class OptimizerThread(threading.Thread):
                 if session:
                     raise Fault("a question who works, by a worker")
                 self._answer(route, connection, now_s)
+            elif isinstance(message, Hello) and len(frames) > 2:
+                raise Fault("a hello with frames after it")
+            elif isinstance(message, Hello) and session:
+                self._lose(session, "it said hello a second time", now_s)  # Perhaps for the connection before.
             elif isinstance(message, Hello):
-                if session or len(frames) > 2:
-                    raise Fault("a second hello over one connection")
                 self._greet(message, route, frames[1], connection, now_s)
             elif session:
                 session.heard_s, session.confirmed = now_s, True
                 self._handle(session, message, frames[2:], now_s)
             elif not (connection and connection.worker):
-                raise Fault("a message before the hello")
+                raise Fault("a message before the hello", 75)  # Perhaps likewise.
         except Fault as fault:
             self._refuse(fault, route, session, connection, now_s)
 

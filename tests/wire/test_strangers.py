@@ -128,6 +128,20 @@ def test_rubbish_is_refused_and_named(scene, make_worker, arrays, case):
     still_serves(optimizer, make_worker, inbox, arrays)
 
 
+def test_what_was_meant_for_a_connection_before_costs_a_worker_this_one_and_no_more(scene, make_stranger):
+    optimizer, stranger, inbox = scene
+    stranger.say(encode(Ping(version=0)))
+    assert stranger.hear(Refuse).code == 75
+    again = make_stranger(optimizer.endpoint)
+    again.hello()
+    token = again.hear(Welcome).token
+    again.hello(token=token)
+    assert "hello a second time" in inbox.wait(Lost)[0].reason
+    once_more = make_stranger(optimizer.endpoint)
+    once_more.hello(token=token)
+    once_more.hear(Welcome)
+
+
 def test_a_worker_of_another_protocol_version_learns_why(make_optimizer, make_worker, monkeypatch):
     optimizer = make_optimizer()
     monkeypatch.setattr("dexctl.wire.worker_thread.encode", lambda message: MAGIC + b"\x09" + encode(message)[7:])
