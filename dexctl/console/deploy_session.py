@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import os
 import statistics
 import traceback
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import torch
 
 from dexctl.console import messages
 from dexctl.console.events import Events
+from dexctl.console.machine import usable_cores
 from dexctl.console.meeting import features_of
 from dexctl.console.output import Output, Table
 from dexctl.console.progress import Progress
@@ -227,7 +227,7 @@ class _Session:
 
 def _num_threads(sees: bool) -> int:
     """One for a policy; pictures are worth half the cores, the others are left to the recorder, or a served robot."""
-    return max(1, min(_MOST_THREADS, len(os.sched_getaffinity(0)) // 2)) if sees else 1
+    return max(1, min(_MOST_THREADS, usable_cores() // 2)) if sees else 1
 
 
 def _period_s(profile: Profile) -> float:

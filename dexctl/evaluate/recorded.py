@@ -10,6 +10,7 @@ from dexctl.errors import DataError
 from dexctl.evaluate.tracks import Track
 from dexctl.evaluate.trials import Trial
 from dexctl.reorient.rules import End
+from dexctl.robot.control import LATE_S
 from dexctl.scene.build import Scene
 from dexctl.store.recordings import Recording
 
@@ -50,6 +51,19 @@ def recorded_trials(recording: Recording) -> list[Trial]:
     if not trials:
         raise DataError(f"{recording.path}: a recording without a whole step")
     return trials
+
+
+def recorded_timing(recording: Recording) -> dict[str, float]:
+    """When the control steps of a recording began, and how long each took from its reading to the command's answer."""
+    rows = recording.read(0, len(recording), ("latency_s", "late_s"))
+    latency_ms, late_ms = rows["latency_s"] * 1000, rows["late_s"] * 1000
+    return {
+        "steps": len(latency_ms),
+        "late": int(np.count_nonzero(rows["late_s"] > LATE_S)),
+        "worst_late_ms": float(late_ms.max()),
+        "step_median_ms": float(np.median(latency_ms)),
+        "step_p99_ms": float(np.percentile(latency_ms, 99)),
+    }
 
 
 def recorded_poses(rows: Mapping[str, np.ndarray], scene: Scene) -> np.ndarray:

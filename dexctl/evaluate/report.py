@@ -72,37 +72,42 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     """What a report says.
 
     Attributes:
-        document: as ``dexctl evaluate --json`` gives it.
-        names: of its policies, as people tell them apart.
+        title: what was scored; lead: how, in a sentence or two.
+        names: of what was scored, policies or recordings, as people tell them apart.
+        scores: of each, and rows of the paper, as ``dexctl evaluate --json`` gives them.
         sorted_svg, curves_svg: pictures; the second may be empty.
-        trials: by policy's name.
+        trials: by name.
+        timing: of the control steps on a robot by name, as ``recorded_timing`` gives it; may be empty.
         command: that made it.
     """
 
-    document: Mapping[str, Any]
+    title: str
+    lead: str
     names: Sequence[str]
+    scores: Sequence[Mapping[str, Any]]
+    paper: Sequence[Mapping[str, Any]]
     sorted_svg: str
     curves_svg: str
     trials: Mapping[str, Sequence[Shown]]
+    timing: Mapping[str, Mapping[str, float]]
     command: str
 
 
 def write_page(page: Page) -> str:
     """The page as HTML."""
-    document = page.document
-    count = len(page.names)
-    title = page.names[0] if count == 1 else f"{count} policies compared"
+    title = page.title
     parts = [
         "<!doctype html>",
         '<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{_text(title)}: goals in a row</title><style>{_STYLE}</style><main>",
         f"<h1>{_text(title)}</h1>",
-        f"<p>Goals reached in a row until a drop, {document['goal_timeout_s']:g} s for one, or {document['goals']} of "
-        f"them. {document['trials']} trials a policy, every policy the same ones (seed {document['seed']}).</p>",
+        f"<p>{_text(page.lead)}</p>",
         _section(_scores(page) + _legend()),
         _section(page.sorted_svg),
     ]
-    if count > 1:
+    if page.timing:
+        parts += ["<h2>Control steps, from reading to command</h2>", _section(_timing(page))]
+    if len(page.names) > 1:
         parts += [f"<h2>Compared with {_text(page.names[0])}, trial by trial</h2>", _section(_differences(page))]
     if page.curves_svg:
         parts += ["<h2>While training</h2>", _section(page.curves_svg)]
@@ -116,14 +121,14 @@ def write_page(page: Page) -> str:
 def _scores(page: Page) -> str:
     headings = ("", "mean", "std", "median", "95% interval", "s a goal", "how trials ended")
     rows = []
-    for name, one in zip(page.names, page.document["policies"], strict=True):
+    for name, one in zip(page.names, page.scores, strict=True):
         cells = (_number(one["std"]), _number(one["median"]), _range(one["interval"]), _number(one["time_per_goal_s"]))
         rows.append(
             f'<tr><td class="name">{_text(name)}</td><td class="big">{_number(one["mean"])}</td>'
             + "".join(f"<td>{cell}</td>" for cell in cells)
             + f"<td>{_bar(one['ends'])}</td></tr>"
         )
-    for row in page.document["paper"]:
+    for row in page.paper:
         label = f"paper, {row['source']}, {row['place']}: {row['label']}"
         numbers = "".join(f"<td>{_number(row[key])}</td>" for key in ("mean", "std", "median"))
         rows.append(f'<tr class="paper"><td>{_text(label)}</td>{numbers}<td></td><td></td><td></td></tr>')
@@ -132,7 +137,7 @@ def _scores(page: Page) -> str:
 
 def _differences(page: Page) -> str:
     rows = []
-    for name, one in list(zip(page.names, page.document["policies"], strict=True))[1:]:
+    for name, one in list(zip(page.names, page.scores, strict=True))[1:]:
         apart = one["less_first"]
         cells = (
             ("-", "-", "-", "undecided")
@@ -145,10 +150,20 @@ def _differences(page: Page) -> str:
     return _table(("", "goals more", "95% interval", "p", "verdict"), rows)
 
 
+def _timing(page: Page) -> str:
+    rows = [
+        f'<tr><td class="name">{_text(name)}</td><td>{one["steps"]}</td><td>{one["late"]}</td>'
+        + "".join(f"<td>{one[key]:.1f}</td>" for key in ("worst_late_ms", "step_median_ms", "step_p99_ms"))
+        + "</tr>"
+        for name, one in page.timing.items()
+    ]
+    return _table(("", "steps", "begun late", "worst, ms", "a step takes, median, ms", "99%, ms"), rows)
+
+
 def _every_trial(page: Page) -> str:
     rows = [
         f'<tr><td class="name">{_text(name)}</td><td class="trials">{" ".join(map(str, one["trials"]))}</td></tr>'
-        for name, one in zip(page.names, page.document["policies"], strict=True)
+        for name, one in zip(page.names, page.scores, strict=True)
     ]
     return f"<table>{''.join(rows)}</table>"
 

@@ -3,12 +3,17 @@
 import dataclasses
 import json
 import sys
+from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
+from dexctl.calibrate.hand_file import hand_toml
 from dexctl.console.deploy_plan import DeployOrder, plan_deploy
 from dexctl.console.deploy_session import run_deploy
+from dexctl.console.evaluation import recordings
+from dexctl.console.evaluation.question import Question
 from dexctl.console.output import Output
 from dexctl.errors import DexctlError, RefusedError, UsageError
 from dexctl.evaluate.contacts import find_touches
@@ -47,7 +52,7 @@ def deploy(robot, tmp_path):
         command.kill()
 
 
-def test_trials_are_played_recorded_and_scored(deploy, tmp_path):
+def test_trials_are_played_recorded_and_scored(deploy, tmp_path, capsys):
     short = ("--set", "evaluate.goal_timeout_s=0.8")
     command = deploy("--policy", "zero", "--arm", "--output", "r.zarr", "--trials", "2", *short)
     trials = [command.until("trial") for _ in range(2)]
@@ -59,6 +64,10 @@ def test_trials_are_played_recorded_and_scored(deploy, tmp_path):
     rows = recording.read(0, 20)
     assert rows["end"].tolist() == [0] * 9 + [2] + [0] * 9 + [2]
     assert [(one.goals, one.end) for one in recorded_trials(recording)] == [(0, "timeout"), (0, "timeout")]
+    recordings.run(Question(recording=(tmp_path / "r.zarr",)), Output(json=True, quiet=False), dry_run=False)
+    (scored,) = json.loads(capsys.readouterr().out)["recordings"]
+    assert (scored["trials"], scored["timing"]["steps"], scored["time_per_goal_s"]) == ([0, 0], 20, None)
+    assert 0 < scored["timing"]["step_median_ms"] <= scored["timing"]["step_p99_ms"]
     scene = build_scene(profile_of(recording.metadata.profile, "r.zarr"))
     tracks = recorded_tracks(recording, scene)
     assert [len(track.qpos_TQ) for track in tracks] == [10, 10]
@@ -175,3 +184,37 @@ def test_without_arm_everything_runs_but_motion(in_this_process, robot, tmp_path
     assert (rows["change_sent_rad"] == 0).all()
     told = [robot.until("controller_left")["event"], *(event["event"] for event in robot.rest())]
     assert "armed" not in told
+
+
+@pytest.mark.slow
+def test_a_recording_becomes_a_page(in_this_process, tmp_path, capsys):
+    in_this_process(trials=2, recording=tmp_path / "r.zarr", settings=("evaluate.goal_timeout_s=0.8",))
+    capsys.readouterr()
+    question = Question(recording=(Path("r.zarr"),), report=Path("report"), paper=("block-robot",))
+    recordings.run(question, Output(json=True, quiet=False), dry_run=False)
+    told = json.loads(capsys.readouterr().out)
+    page = (tmp_path / "report/index.html").read_text()
+    for words in ("zero on simulated hand without a gap", "Control steps", "18.8", "The best, trial 0", "0.8 s"):
+        assert words in page
+    assert json.loads((tmp_path / "report/evaluation.json").read_text()) == told
+
+
+def fitted(folder, task):
+    """A hand as 'dexctl calibrate' writes it, a little off the robot's, and a whole profile of a task with it."""
+    hand = load("block-paper", [], {}).profile.hand
+    joints = {**hand.joints, "WRJ1": msgspec.structs.replace(hand.joints["WRJ1"], damping=0.7)}
+    hand = msgspec.structs.replace(hand, joints=joints, calibrated_on="0" * 64)
+    path = folder / "mine.toml"
+    path.write_text(hand_toml(hand, "hand/shadow", task, "Fitted.", "A hand that was fitted"))
+    return path
+
+
+def test_a_calibrated_hand_deploys_as_the_robot_s_own(in_this_process, robot, tmp_path, capsys):
+    path = fitted(tmp_path, "robot/same")
+    order = dataclasses.replace(ORDER, profile=str(path), policy="block-yaw")
+    assert plan_deploy(order).robot_profile.hand.joints["WRJ1"].damping == 0.7
+    in_this_process(
+        profile=str(path), policy="block-yaw", recording=tmp_path / "r.zarr", settings=("evaluate.goal_timeout_s=0.4",)
+    )
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [one.end for one in recorded_trials(Recording(tmp_path / "r.zarr"))] == ["timeout"]

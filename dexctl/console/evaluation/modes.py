@@ -39,7 +39,7 @@ MODES = (
     Mode("grasps", needs=("policy", "grasps"), takes=("profile", "set", "trials", "seed", "greedy", "pictures")),
     Mode("grasps", needs=("recording", "grasps"), takes=("pictures",)),
     Mode("memory", needs=("policy", "memory"), takes=("profile", "set", "trials", "seed")),
-    Mode("recordings", needs=("recording",), takes=("paper",)),
+    Mode("recordings", needs=("recording",), takes=("paper", "plot", "report", "film")),
     Mode("calibrations", needs=("calibration",), takes=("recorded", "profile", "set")),
     Mode("poses", needs=("vision", "images"), takes=("worst",)),
 )

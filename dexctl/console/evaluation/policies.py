@@ -19,6 +19,7 @@ from dexctl.evaluate.paper import Goals, fitting_row, goals_row
 from dexctl.evaluate.tracks import Tracks
 from dexctl.evaluate.trials import Look, Trial, play_trials, score
 from dexctl.policy import checkpoint
+from dexctl.policy.opening import BASELINES
 
 
 def run(question: Question, output: Output, dry_run: bool) -> None:
@@ -53,14 +54,19 @@ def run(question: Question, output: Output, dry_run: bool) -> None:
         document = _document(question, contenders, counts, trials, differences, rows)
         scores = labelled(document["policies"])
         if question.report:
-            from dexctl.console.evaluation.reporting import write_report
+            from dexctl.console.evaluation.reporting import Played, write_report
 
             def on_picture(name: str) -> None:
                 signals.raise_if_stopped()
                 progress.update({"painting": name})
 
-            played = [(one, some, taken) for one, some, taken in zip(contenders, trials, tracks, strict=True) if taken]
-            page = write_report(question.report, document, scores, rows, played, question.film, on_picture)
+            played = [
+                Played(one.policy.profile, some, taken.track, "" if one.name in BASELINES else one.name)
+                for one, some, taken in zip(contenders, trials, tracks, strict=True)
+                if taken
+            ]
+            heading = _heading(document, [name for name, _ in scores])
+            page = write_report(question.report, heading, document, scores, rows, played, question.film, on_picture)
             output.made(page)
     if question.plot:
         from dexctl.evaluate.sorted_plot import draw_sorted
@@ -69,6 +75,16 @@ def run(question: Question, output: Output, dry_run: bool) -> None:
         output.made(question.plot)
     output.show(document, *tables(scores, rows, differences))
     _check_reached(question.at_least, *scores[0])
+
+
+def _heading(document: dict[str, Any], names: Sequence[str]) -> tuple[str, str]:
+    """Title and lead of the report."""
+    count = len(names)
+    return (
+        names[0] if count == 1 else f"{count} policies compared",
+        f"Goals reached in a row until a drop, {document['goal_timeout_s']:g} s for one, or {document['goals']} of "
+        f"them. {document['trials']} trials a policy, every policy the same ones (seed {document['seed']}).",
+    )
 
 
 def _check_reached(at_least: float | None, name: str, score: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import shlex
 import sys
@@ -10,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dexctl.console.evaluation.contenders import Contender
 from dexctl.console.json_text import to_json
 from dexctl.console.run_folder import EVENTS
 from dexctl.errors import CreateError
@@ -19,9 +19,8 @@ from dexctl.evaluate.film_strip import chosen_trials, film_trial, paint_strips
 from dexctl.evaluate.paper import Goals
 from dexctl.evaluate.report import Page, Shown, write_page
 from dexctl.evaluate.sorted_plot import sorted_svg
-from dexctl.evaluate.tracks import Tracks
+from dexctl.evaluate.tracks import Track
 from dexctl.evaluate.trials import Trial
-from dexctl.policy.opening import BASELINES
 from dexctl.profile.schema import Profile
 from dexctl.scene.picture import Painter
 from dexctl.scene.stage import Stage
@@ -32,6 +31,22 @@ DOCUMENT = "evaluation.json"
 # A film that a page carries along is to stay small.
 _FILM_S = 12.0
 _ENDED = {"drop": "dropped", "timeout": "out of time", "full": "all goals reached"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Played:
+    """The trials of a policy, or of a recording, to be shown.
+
+    Attributes:
+        profile: that they were played in.
+        track: from a trial's index to its states.
+        run: the folder where the policy may have learned, or empty.
+    """
+
+    profile: Profile
+    trials: Sequence[Trial]
+    track: Callable[[int], Track]
+    run: str = ""
 
 
 def check_report(folder: Path, profile: Profile) -> None:
@@ -49,35 +64,42 @@ def check_report(folder: Path, profile: Profile) -> None:
 
 def write_report(
     folder: Path,
+    heading: tuple[str, str],
     document: dict[str, Any],
     scores: Sequence[tuple[str, dict[str, Any]]],
     paper: Sequence[Goals],
-    played: Sequence[tuple[Contender, Sequence[Trial], Tracks]],
+    played: Sequence[Played],
     film: bool,
     on_picture: Callable[[str], None],
+    timing: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Path:
     """Writes the page and its document into a folder, and returns the page's path.
 
     Args:
-        document: what ``--json`` shows; scores: its policies, with the names that tell them apart.
-        played: the same policies' trials.
+        heading: title and lead of the page.
+        document: what ``--json`` shows; scores: in it, with the names that tell them apart.
+        played: the trials of each score.
         film: also film the trials that are shown.
         on_picture: told before each picture whose it is; it may raise to leave.
+        timing: of the control steps on a robot, by name.
 
     Raises:
         CreateError, InputOutputError: it cannot be written.
     """
     names = [name for name, _ in scores]
     shown = {}
-    for name, (contender, trials, tracks) in zip(names, played, strict=True):
-        on = functools.partial(on_picture, name)
-        shown[name] = _show(contender.policy.profile, chosen_trials(trials), tracks, film, on)
+    for name, one in zip(names, played, strict=True):
+        shown[name] = _show(one, film, functools.partial(on_picture, name))
     page = Page(
-        document=document,
+        title=heading[0],
+        lead=heading[1],
         names=names,
+        scores=[score for _, score in scores],
+        paper=document["paper"],
         sorted_svg=sorted_svg(scores, paper),
-        curves_svg=curves_svg(_runs(names, [contender for contender, _, _ in played])),
+        curves_svg=curves_svg(_runs(names, played)),
         trials=shown,
+        timing=timing or {},
         command=shlex.join(["dexctl", *sys.argv[1:]]),
     )
     try:
@@ -89,10 +111,9 @@ def write_report(
     return folder / PAGE
 
 
-def _show(
-    profile: Profile, trials: Mapping[str, Trial], tracks: Tracks, film: bool, on_picture: Callable[[], None]
-) -> list[Shown]:
-    chosen = [tracks.track(trial.index) for trial in trials.values()]
+def _show(played: Played, film: bool, on_picture: Callable[[], None]) -> list[Shown]:
+    profile, trials = played.profile, chosen_trials(played.trials)
+    chosen = [played.track(trial.index) for trial in trials.values()]
     strips = paint_strips(profile, chosen, on_picture)
     shown = []
     for (which, trial), track, strip in zip(trials.items(), chosen, strips, strict=True):
@@ -108,9 +129,7 @@ def _show(
     return shown
 
 
-def _runs(names: Sequence[str], contenders: Sequence[Contender]) -> dict[str, list[dict[str, Any]]]:
+def _runs(names: Sequence[str], played: Sequence[Played]) -> dict[str, list[dict[str, Any]]]:
     """Learning curves of those policies that are runs with their events beside them."""
-    events = {
-        name: Path(one.name) / EVENTS for name, one in zip(names, contenders, strict=True) if one.name not in BASELINES
-    }
+    events = {name: Path(one.run) / EVENTS for name, one in zip(names, played, strict=True) if one.run}
     return {name: read_iterations(path) for name, path in events.items() if path.is_file()}
