@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import zmq.auth
+from zmq.utils.z85 import Z85CHARS
 
 from dexctl.errors import DataError, MissingError, RefusedError, UsageError
+
+_Z85 = frozenset(Z85CHARS)
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,8 @@ def _read(path: Path) -> tuple[bytes, bytes | None]:
     for key in (public, secret):
         if key is not None and len(key) != 40:
             raise DataError(f"{path} holds a key of {len(key)} characters, not 40")
+        if key is not None and not _Z85.issuperset(key):
+            raise DataError(f"{path} holds a key with characters that no key has", "Copy the file anew, or make one.")
     return public, secret
 
 

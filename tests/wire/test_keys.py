@@ -150,12 +150,16 @@ def test_a_folder_of_keys_that_vanishes_lets_nobody_in(tmp_path, keys):
 def test_a_broken_key_file_is_named_and_the_others_count(tmp_path, keys):
     (tmp_path / "allowed" / "broken.key").write_text('curve\n    public-key = "short"\n')
     (tmp_path / "allowed" / "empty.key").write_text("")
+    (tmp_path / "allowed" / "other.key").write_text(f'curve\n    public-key = "{40 * "~"}"\n')
+    (tmp_path / "allowed" / "torn.key").write_text("curve\n    public-key")
     (tmp_path / "allowed" / "notes.txt").write_text("not a key")
     allowed = AllowList(tmp_path / "allowed")
     assert list(allowed.names.values()) == ["known"]
     assert sorted(fault.split(":")[0].rsplit("/", 1)[1].split()[0] for fault in allowed.faults) == [
         "broken.key",
         "empty.key",
+        "other.key",
+        "torn.key",
     ]
 
 
