@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from decoder import Decoder
 
 from dexctl.errors import DexctlError
 from dexctl.profile.load import load
+from dexctl.robot import ros_messages
 from dexctl.rollout.worker import profile_of
+from dexctl.scene import names
 from dexctl.wire import messages, robot_messages, row_messages
 from dexctl.wire.endpoint import host_of
 from dexctl.wire.layout import ArrayLayout, Layout
@@ -153,6 +156,35 @@ def _parameters(folder: Path) -> Decoder:
     return Decoder(decode, [bytes(block)], VALUES)
 
 
+def _ros(read: Callable[[object], object], *seeds: dict[str, Any]) -> Decoder:
+    """A message of ROS, as rosbridge sends it: roslibpy has read its JSON already."""
+
+    def decode(data: bytes) -> None:
+        try:
+            message = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise ValueError("no JSON") from error
+        read(message)
+
+    return Decoder(decode, [json.dumps(seed).encode() for seed in seeds], VALUES)
+
+
+def _ros_joints(folder: Path) -> Decoder:
+    told = {"name": list(names.JOINTS), "position": [0.1] * len(names.JOINTS), "velocity": []}
+    stamped = {**told, "header": {"stamp": {"secs": 5, "nsecs": 8}}, "velocity": [0.5] * len(names.JOINTS)}
+    return _ros(ros_messages.joint_state, told, stamped)
+
+
+def _ros_markers(folder: Path) -> Decoder:
+    poses = len(names.FINGERS) + len(names.BASE_MARKERS)
+    return _ros(ros_messages.markers, {"poses": [{"position": {"x": 1.0, "y": 0.5, "z": 0.0}}] * poses})
+
+
+def _ros_object(folder: Path) -> Decoder:
+    pose = {"position": {"x": 1, "y": 0.8, "z": 0.2}, "orientation": {"w": 1, "x": 0, "y": 0, "z": 0}}
+    return _ros(ros_messages.object_pose, {"pose": pose})
+
+
 def _address(folder: Path) -> Decoder:
     seeds = [b"tcp://127.0.0.1:5555", b"tcp://[::1]:9090", b"tcp://host:1"]
     return Decoder(lambda data: host_of(data.decode(errors="replace")), seeds, codes=frozenset({64}))
@@ -167,5 +199,8 @@ WIRE_DECODERS: dict[str, Callable[[Path], Decoder]] = {
     "from-sender": _from_sender,
     "segment": _segment,
     "parameters": _parameters,
+    "ros-joints": _ros_joints,
+    "ros-markers": _ros_markers,
+    "ros-object": _ros_object,
     "address": _address,
 }

@@ -57,6 +57,8 @@ def deploy(
 
     A signal, a robot that falls silent, lost sight of the object and limits hit too often stop the
     robot first; the exit code of such a stop is 10. With -n the plan is printed and nothing moves.
+    When deploy is killed with -9, a robot of dexctl's own protocol holds and then lets go by its watchdog; a
+    hand behind rosbridge has none: it stays where the last command led, see [robot.ros] in dexctl-profile(5).
     """
     from dexctl.console.beforehand import check_policies
 

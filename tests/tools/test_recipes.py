@@ -194,7 +194,7 @@ def test_a_pipeline_ends_as_its_last_command_does(recipe, stand_in):
 
 
 @pytest.mark.parametrize("arm", [True, False])
-def test_nothing_moves_on_a_robot_day_without_arm(recipe, stand_in, arm):
+def test_nothing_moves_on_a_robot_day_without_arm(recipe, stand_in, tmp_path, arm):
     folder, calls = stand_in
     told = recipe("robot-day", "--folder", "day", *(["--arm"] if arm else []), DEXCTL_BIN=folder)
     assert told.returncode == 0, told.stderr
@@ -205,6 +205,15 @@ def test_nothing_moves_on_a_robot_day_without_arm(recipe, stand_in, arm):
     assert kinds == (["deploy", "calibrate", "deploy"] if arm else [])
     assert "-n" in ran[1].split(), "the first call only tells"
     assert "--robot tcp://127.0.0.1:5" in ran[1]
+    assert ran[-2:] == [
+        "evaluate --recording day/trials.zarr --paper block-robot --report day/report",
+        "simulate --replay day/trials.zarr --video day/trials.mp4 --quiet",
+    ]
+    if arm:
+        assert "evaluate --policy block-yaw --profile day/task.toml --trials 10 --report day/simulated" in ran
+        assert "--profile day/robot.toml" in moving[-1], "the hand that was fitted"
+        for name, base in (("robot", "robot/twin"), ("task", "block-yaw")):
+            assert f'inherits = ["{base}", "hand.toml"]' in (tmp_path / f"day/{name}.toml").read_text()
 
 
 def test_a_robot_day_without_a_robot_is_told(recipe, stand_in):
@@ -261,3 +270,5 @@ def test_a_robot_day_calibrates_plays_scores_and_films_at_toy_scale(recipe, tmp_
     assert told.returncode == 0, told.stderr
     assert "[hand" in (tmp_path / "day/hand.toml").read_text()
     assert (tmp_path / "day/trials.mp4").stat().st_size > 0
+    for page in ("simulated", "report"):
+        assert "goals in a row" in (tmp_path / f"day/{page}/index.html").read_text()
