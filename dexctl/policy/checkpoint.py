@@ -93,9 +93,16 @@ def write(
         program: version of the program that writes.
 
     Raises:
+        DataError: a number is not finite; nothing is written, so that no good one is ever replaced by such a one.
         CreateError, InputOutputError: it cannot be written; an older file is untouched.
     """
     kept = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    astray = next((name for name, tensor in kept.items() if not tensor.isfinite().all()), None)
+    if astray:
+        raise DataError(
+            f"{path}: not written, since {astray} has numbers that are not finite: the training went astray",
+            "The same command goes on from the checkpoint before; with a smaller learning rate in a run of its own.",
+        )
     header = Header(
         format=FORMAT,
         format_version=VERSION,
@@ -119,7 +126,8 @@ def read(path: Path) -> Checkpoint:
     """
     path = newest(path)
     try:
-        with safetensors.safe_open(path, "pt") as file:
+        # Also where torch makes its tensors on a GPU by default.
+        with torch.device("cpu"), safetensors.safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: _plain(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (safetensors.SafetensorError, OSError, ValueError) as error:

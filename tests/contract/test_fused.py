@@ -1,7 +1,11 @@
 """Training in one process: what it learns is what a worker of its own would have given it."""
 
+import json
+
 import pytest
 from safetensors.torch import load_file
+
+from dexctl.__main__ import main
 
 # Sums differ by the number of threads, and a worker has other cores than an optimizer.
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
@@ -38,3 +42,21 @@ def test_a_dry_run_makes_nothing(shell, toy, tmp_path):
     told = shell(f"dexctl {toy} --fused --run run --dry-run")
     assert told.returncode == 0, told.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_training_whose_numbers_are_finite_no_more_ends_before_it_writes_a_checkpoint(
+    toy, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    wild = ("ppo.learning_rate_max=1e20", "ppo.learning_rate=1e20", "ppo.gradient_norm=1e30")
+    settings = [word for one in wild for word in ("--set", one)]
+    assert main([*toy.split(), "--fused", "--run", "run", "--steps", "256", *settings]) == 65
+    told = capsys.readouterr()
+    *_, iteration, end = [json.loads(line, parse_constant=pytest.fail) for line in told.out.splitlines()]
+    assert iteration["event"] == "iteration"
+    assert iteration["policy_loss"] is None
+    assert "policy_loss" in iteration["nonfinite"]
+    assert (end["event"], end["code"]) == ("end", 65)
+    assert told.err.splitlines()[-2].endswith("numbers that are not finite: the training went astray")
+    assert list((tmp_path / "run/checkpoints").iterdir()) == []

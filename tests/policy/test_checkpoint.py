@@ -66,6 +66,18 @@ def test_the_header_tells_what_it_is_of(written):
     assert saved.header.dexctl == "1.2.3"
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_is_not_finite_is_never_written(written, number):
+    path, profile, actor = written()
+    before = path.read_bytes()
+    tensors = {"actor.first": actor.head.bias, "actor.second": torch.tensor([0.0, number])}
+    with pytest.raises(DataError, match=r"actor\.second has numbers that are not finite"):
+        checkpoint.write(
+            path, profile=profile, digest=digest(profile), progress=PROGRESS, tensors=tensors, program="1.2.3"
+        )
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99, 0.9999])
 def test_a_truncated_file_is_damaged(written, share):
     path, _, _ = written()
