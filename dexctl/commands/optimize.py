@@ -94,8 +94,8 @@ def optimize(
     on ports counted up from --bind's; workers choose one, and another when it is gone.
 
     With --fused, simulation and learning take turns in one process, and a run repeats exactly as with
-    --sync. With --physics warp on a GPU, experience still passes through the host's memory, where
-    the networks learn.
+    --sync. With --physics warp on a GPU the networks learn there, too, and experience stays on it; this
+    has not been run on CUDA yet.
     """
     from dexctl.console.output import Output
     from dexctl.console.run_folder import RunFolder, check_run_folder

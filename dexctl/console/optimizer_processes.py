@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import torch
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
@@ -43,12 +44,13 @@ class Company:
 
 
 @contextlib.contextmanager
-def company(place: Place, endpoint: str, log_folder: Path, signals: Signals) -> Iterator[Company]:
+def company(place: Place, endpoint: str, log_folder: Path, signals: Signals, device: torch.device) -> Iterator[Company]:
     """Starts the other processes unless they are there, and waits for them.
 
     Args:
         endpoint: that this process has bound.
         log_folder: where processes started here write what they say.
+        device: where this process learns.
 
     Raises:
         TemporaryError: one of them ended, or does not come.
@@ -77,7 +79,7 @@ def company(place: Place, endpoint: str, log_folder: Path, signals: Signals) -> 
                 raise TemporaryError("not all optimizer processes came", "Look at what the others say.")
             signals.wait(_LOOK_S)
             signals.raise_if_stopped()
-        learning = stack.enter_context(joined(PrefixStore("dexctl", store), place.rank, place.count))
+        learning = stack.enter_context(joined(PrefixStore("dexctl", store), place.rank, place.count, device))
         yield Company(learning, learning.again(), tuple(store.get(key).decode() for key in keys))
 
 

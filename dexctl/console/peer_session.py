@@ -10,6 +10,7 @@ from dexctl.console.optimizer_parts import bound, local_workers, share_cores, wa
 from dexctl.console.optimizer_processes import company
 from dexctl.console.signals import Signals
 from dexctl.console.training_plan import Place, Plan
+from dexctl.ppo.device import learning_device
 from dexctl.ppo.learner import Learner
 from dexctl.ppo.training import Training
 from dexctl.profile.load import Loaded
@@ -27,11 +28,12 @@ def learn_along(loaded: Loaded, plan: Plan, place: Place, run: Path) -> None:
         Stopped: a signal.
     """
     share_cores(place)
-    learner = Learner(loaded.profile, num_actuators(loaded.profile), loaded.profile.run.seed)
+    device = learning_device(loaded.profile, plan.fused, place.local_rank)
+    learner = Learner(loaded.profile, num_actuators(loaded.profile), loaded.profile.run.seed, device)
     with (
         Signals() as signals,
         bound(loaded, plan, place) as endpoint,
-        company(place, endpoint.endpoint, run / "processes", signals) as all_of_us,
+        company(place, endpoint.endpoint, run / "processes", signals, device) as all_of_us,
     ):
         learner.join(all_of_us.learning)
         training = Training(learner, endpoint, _tell_nobody, waited_for(plan, place), all_of_us.meeting)

@@ -25,6 +25,7 @@ from dexctl.console.worker_table import first_rows
 from dexctl.errors import DexctlError
 from dexctl.evaluate.curve import draw_curve
 from dexctl.policy import checkpoint
+from dexctl.ppo.device import learning_device
 from dexctl.ppo.learner import Learner
 from dexctl.ppo.training import Training
 from dexctl.profile.load import Loaded
@@ -44,7 +45,8 @@ class Session:
         self._place = place
         self._folder, self._loaded, self._plan, self._output = folder, loaded, plan, output
         self._profile = loaded.profile
-        self._learner = Learner(self._profile, num_actuators(self._profile), self._profile.run.seed)
+        device = learning_device(self._profile, plan.fused, place.local_rank)
+        self._learner = Learner(self._profile, num_actuators(self._profile), self._profile.run.seed, device)
         self._seconds_before = 0.0
         self._warnings: list[str] = []
         self._training: Training | None = None
@@ -108,7 +110,7 @@ class Session:
         plan, place, run = self._plan, self._place, self._folder.path
         with (
             experience(self._loaded, plan, place, run) as source,
-            company(place, source.endpoint, run / "processes", signals) as all_of_us,
+            company(place, source.endpoint, run / "processes", signals, self._learner.device) as all_of_us,
         ):
             self._learner.join(all_of_us.learning)
             emit = self._listener(events, progress)

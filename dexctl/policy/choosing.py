@@ -98,11 +98,13 @@ def exact_widths(actor: Actor) -> tuple[int, ...]:
 
     How a product rounds depends on its size and on the machine, never on the numbers: rows drawn at random show it.
     """
-    generator = torch.Generator(torch.get_default_device()).manual_seed(0)
-    rows = torch.randn(_TILE, actor.shape.inputs, generator=generator)
+    generator, device = torch.Generator().manual_seed(0), actor.head.weight.device
+    with torch.device("cpu"):
+        rows = torch.randn(_TILE, actor.shape.inputs, generator=generator)
+        hidden, cell = (torch.rand(_TILE, actor.shape.lstm, generator=generator) * 2 - 1 for _ in range(2))
+        uniform = torch.rand(_TILE, actor.num_actuators, generator=generator)
+    rows, hidden, cell, uniform = (numbers.to(device) for numbers in (rows, hidden, cell, uniform))
     observations = actor.normalization.inverse(rows)
-    hidden, cell = (torch.rand(_TILE, actor.shape.lstm, generator=generator) * 2 - 1 for _ in range(2))
-    uniform = torch.rand(_TILE, actor.num_actuators, generator=generator)
 
     def act(part: slice) -> tuple[Tensor, ...]:
         bins, log_probability, state = actor.act(observations[part], (hidden[part], cell[part]), uniform[part])

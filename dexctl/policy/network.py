@@ -60,16 +60,16 @@ class Network(nn.Module):
 
     def _initialize(self, output_gain: float, generator: torch.Generator) -> None:
         for layer in self.dense:
-            nn.init.orthogonal_(layer.weight, math.sqrt(2.0), generator=generator)  # pyright: ignore[reportArgumentType]
+            _draw_orthogonal(layer.weight, math.sqrt(2.0), generator)  # pyright: ignore[reportArgumentType]
             nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType]
         if self.shape.lstm:
             from_features, from_memory = self._gate_weights()
-            nn.init.orthogonal_(from_features, generator=generator)
-            nn.init.orthogonal_(from_memory, generator=generator)
+            _draw_orthogonal(from_features, 1.0, generator)
+            _draw_orthogonal(from_memory, 1.0, generator)
             nn.init.zeros_(self.gates.bias)
             with torch.no_grad():
                 self.gates.bias[self.shape.lstm : 2 * self.shape.lstm] = 1.0
-        nn.init.orthogonal_(self.head.weight, output_gain, generator=generator)
+        _draw_orthogonal(self.head.weight, output_gain, generator)
         nn.init.zeros_(self.head.bias)
 
     def initial_state(self, batch: int) -> State:
@@ -121,3 +121,10 @@ class Network(nn.Module):
         take, forget, show = gates[..., : 3 * size].sigmoid().chunk(3, dim=-1)
         cell = torch.addcmul(forget * cell, take, gates[..., 3 * size :].tanh())
         return show * cell.tanh(), cell
+
+
+@torch.no_grad()
+def _draw_orthogonal(weight: Tensor, gain: float, generator: torch.Generator) -> None:
+    """Draws weights (rows, columns) on the processor: a seed gives the same network on every device."""
+    drawn = torch.empty(weight.shape, device="meta" if weight.is_meta else "cpu")
+    weight.copy_(nn.init.orthogonal_(drawn, gain, generator=generator))

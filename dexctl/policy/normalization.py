@@ -59,7 +59,8 @@ class RunningNormalization(nn.Module):
 
     @torch.no_grad()
     def merge(self, mean: Tensor, variance: Tensor, num_rows: float) -> None:
-        """Takes the statistics of ``num_rows`` more rows into these: ``mean`` (D,) and ``variance`` (D,)."""
+        """Takes in ``num_rows`` more rows by their ``mean`` (D,) and ``variance`` (D,), which may lie on any device."""
+        mean, variance = mean.to(self.mean.device), variance.to(self.mean.device)
         total = self.count + num_rows
         share = (num_rows / total).to(self.mean.dtype)
         delta = mean - self.mean

@@ -16,7 +16,8 @@ _NOT_SENT = "normalization.count"
 
 def to_arrays(actor: Actor) -> dict[str, np.ndarray]:
     """Copies of all that acting needs, by name, float32."""
-    return {name: value.detach().numpy().copy() for name, value in actor.state_dict().items() if name != _NOT_SENT}
+    state = actor.state_dict()
+    return {name: value.detach().cpu().numpy().copy() for name, value in state.items() if name != _NOT_SENT}
 
 
 def from_arrays(actor: Actor, arrays: Mapping[str, np.ndarray]) -> None:

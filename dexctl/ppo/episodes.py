@@ -66,7 +66,7 @@ def chunks_of(one: Appraised, advantage_TN: Tensor, ppo: schema.PPO) -> Chunks:
         advantage=chunked(advantage_TN),
         value_target=chunked(advantage_TN + one.value_TN),
         fresh=chunked(segment["fresh"]),
-        version=torch.full((len(hidden),), one.version),
+        version=torch.full((len(hidden),), one.version, device=hidden.device),
         hidden=hidden,
         cell=segment["cell"].flatten(0, 1),
         critic_hidden=one.critic_hidden.flatten(0, 1),
@@ -89,16 +89,18 @@ class EpisodeStream:
     def add(self, appraised: Appraised) -> list[Chunks]:
         """Takes the worker's next segment; gives the chunks that have become whole."""
         steps, count = appraised.value_TN.shape
+        device = appraised.value_TN.device
         self._held.append(appraised)
-        self._given.append(torch.zeros(steps // self._ppo.chunk_steps, count, dtype=torch.bool))
+        self._given.append(torch.zeros(steps // self._ppo.chunk_steps, count, dtype=torch.bool, device=device))
         advantage = advantages(self._held, self._ppo).split(steps)
         ended = torch.cat([one.segment["end"] for one in self._held]) != End.RUNNING
         # The last ended step of each column, -1 where none has.
-        index = torch.arange(1, len(ended) + 1).unsqueeze(-1)
+        index = torch.arange(1, len(ended) + 1, device=device).unsqueeze(-1)
         last_N = (ended * index).amax(dim=0) - 1
         given_out = []
         for position, one in enumerate(self._held):
-            chunk_ends = position * steps + self._ppo.chunk_steps * torch.arange(1, len(self._given[position]) + 1) - 1
+            number = torch.arange(1, len(self._given[position]) + 1, device=device)
+            chunk_ends = position * steps + self._ppo.chunk_steps * number - 1
             whole = chunk_ends.unsqueeze(-1) <= last_N
             now = whole & ~self._given[position]
             self._given[position] = whole | self._given[position]

@@ -24,6 +24,7 @@ from dexctl.ppo.peers import Alone, Peers
 from dexctl.ppo.staging import Stager
 from dexctl.profile import schema
 
+CPU = torch.device("cpu")
 # The learning rate moves by this factor when the divergence leaves its band (as in rl_games).
 _RATE_STEP = 1.5
 # What each minibatch tells, the gradients' norm last.
@@ -71,18 +72,19 @@ class Learner:
     the one that a single process would have made of everybody's experience, in the order of ranks.
     """
 
-    def __init__(self, profile: schema.Profile, num_actuators: int, seed: int) -> None:
-        self.profile = profile
+    def __init__(self, profile: schema.Profile, num_actuators: int, seed: int, device: torch.device = CPU) -> None:
+        """Makes both networks on ``device``, where all that is learned from goes, too."""
+        self.profile, self.device = profile, device
         self.peers: Peers = Alone()
-        self.actor = Actor(profile, num_actuators, seed)
-        self.critic = Critic(profile, seed + 1)
-        self.value_scale = RunningNormalization(1, profile.policy.clip_std)
+        self.actor = Actor(profile, num_actuators, seed).to(device)
+        self.critic = Critic(profile, seed + 1).to(device)
+        self.value_scale = RunningNormalization(1, profile.policy.clip_std).to(device)
         self._parameters = [*self.actor.parameters(), *self.critic.parameters()]
         self.optimizer = torch.optim.Adam(self._parameters, lr=profile.ppo.learning_rate, eps=profile.ppo.adam_epsilon)
         self.version = 1
         self.steps = 0
         self._seed = seed
-        self._bf16 = uses_bf16(profile.ppo.autocast)
+        self._bf16 = uses_bf16(profile.ppo.autocast, device)
         self._stager = Stager(profile.ppo, self.critic, self.value_scale)
         self._waiting: list[tuple[dict[str, Tensor], int, int]] = []
         self._chunks: list[Chunks] = []
@@ -114,7 +116,7 @@ class Learner:
         """Whether segments wait for the scale that is not known yet."""
         return bool(self._waiting)
 
-    def add(self, segment: Mapping[str, np.ndarray], worker: int, version: int | None = None) -> None:
+    def add(self, segment: Mapping[str, np.ndarray | Tensor], worker: int, version: int | None = None) -> None:
         """Takes one segment (``rollout/segment.py``) of one worker; segments of a worker come in order.
 
         Before the first, both networks know nothing of their inputs' scale: the very first segment
@@ -124,7 +126,8 @@ class Learner:
             version: of the policy that acted; None for the newest.
         """
         acted = self.version if version is None else version
-        self._waiting.append(({name: _tensor(array) for name, array in segment.items()}, worker, acted))
+        tensors = {name: _tensor(array).to(self.device) for name, array in segment.items()}
+        self._waiting.append((tensors, worker, acted))
         if self.knows_scale:
             self._stage()
         elif self.peers.count == 1:
@@ -202,18 +205,19 @@ class Learner:
         pieces: list[_Piece] = []
         for _ in range(passes):
             if not pieces:
-                drawn = torch.randperm(whole, generator=generator).tensor_split(minibatches)
+                drawn = torch.randperm(whole, generator=generator, device="cpu").tensor_split(minibatches)
                 pieces = self._pieces(drawn, batch, first)
             row, stopped = self._learn(pieces.pop(), stop)
             rows.append(row)
             if stopped:
                 break
-        told = self.peers.total(torch.stack(rows).double())
+        # Until here nothing waits for the device.
+        told = self.peers.total(torch.stack(rows).double().cpu())
         mean = dict(zip(_TOLD, told.mean(dim=0).tolist(), strict=True))
         self._adapt_rate(float(told[-ppo.minibatches :, _TOLD.index("kl")].mean()))
         explained = self._explained(batch)
         self._normalize(gathered.seen)
-        steps = int(self.peers.total(torch.tensor([batch.num_steps if batch else 0]))[0])
+        steps = sum(self.peers.counts(batch.num_steps if batch else 0))
         self.version += 1
         self.steps += steps
         return Update(
@@ -232,8 +236,9 @@ class Learner:
     def _pieces(self, drawn: Sequence[Tensor], batch: Chunks | None, first: int) -> list[_Piece]:
         """What this process has of each minibatch of all; its own chunks are numbered from ``first``."""
         end = first + (len(batch) if batch else 0)
-        mine = [piece[(piece >= first) & (piece < end)] - first for piece in drawn]
-        moments = self.peers.moments([batch.advantage[own] if batch else torch.empty(0) for own in mine])
+        mine = [(piece[(piece >= first) & (piece < end)] - first).to(self.device) for piece in drawn]
+        nothing = torch.empty(0, device=self.device)
+        moments = self.peers.moments([batch.advantage[own] if batch else nothing for own in mine])
         return [
             _Piece(batch.pick(own) if batch and len(own) else None, len(own) / len(whole), *moment)
             for own, whole, moment in zip(mine, drawn, moments, strict=True)
@@ -242,11 +247,11 @@ class Learner:
     def _learn(self, piece: _Piece, stop: Callable[[], bool]) -> tuple[Tensor, bool]:
         """One step; what ``_TOLD`` names, this process's share of it, and whether somebody stops."""
         self.optimizer.zero_grad(set_to_none=True)
-        told = torch.zeros(len(_TOLD))
+        told = torch.zeros(len(_TOLD), device=self.device)
         if piece.chunks is not None:
             loss, *watched = self._loss(piece.chunks, piece)
             (loss * piece.share).backward()
-            told = torch.stack([*watched, torch.zeros(())]) * piece.share
+            told = torch.stack([*watched, told[-1]]) * piece.share
         stopped = self.peers.add_gradients(self._parameters, stop())
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.profile.ppo.gradient_norm)
         self.optimizer.step()
@@ -257,7 +262,7 @@ class Learner:
         ppo = self.profile.ppo
         fresh = part.fresh.T
         actor_seen, critic_seen = part.actor_observation.transpose(0, 1), part.critic_observation.transpose(0, 1)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._bf16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
             logits, _ = self.actor.logits(actor_seen, (part.hidden, part.cell), fresh)
             value, _ = self.critic(critic_seen, (part.critic_hidden, part.critic_cell), fresh)
         policy = policy_loss(
@@ -276,7 +281,7 @@ class Learner:
 
     def _explained(self, batch: Chunks | None) -> float:
         """Share of the variance of the returns that the critic foresaw."""
-        nothing = torch.empty(0)
+        nothing = torch.empty(0, device=self.device)
         (_, missed), (_, whole) = self.peers.moments(
             [batch.advantage, batch.value_target] if batch else [nothing, nothing]
         )
@@ -299,11 +304,15 @@ class Learner:
             group["lr"] = rate
 
     def state(self) -> dict[str, Tensor]:
-        """All that a resumed run needs, by name and in each parameter's shape; the policy's own is below ``actor.``."""
+        """All that a resumed run needs, by name and in each parameter's shape, in the host's memory.
+
+        The policy's own is below ``actor.``.
+        """
         tensors: dict[str, Tensor] = {}
         for prefix, module in self._modules():
             tensors |= {f"{prefix}{name}": value for name, value in module.state_dict().items()}
-        return tensors | {f"adam.{name}": value for name, value in adam_tensors(self.optimizer).items()}
+        tensors |= {f"adam.{name}": value for name, value in adam_tensors(self.optimizer).items()}
+        return {name: value.cpu() for name, value in tensors.items()}
 
     def begin_from(self, saved: checkpoint.Checkpoint) -> None:
         """Takes over the networks of another run, and nothing of how far it was.
@@ -377,6 +386,8 @@ def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _tensor(array: np.ndarray) -> Tensor:
+def _tensor(array: np.ndarray | Tensor) -> Tensor:
+    if isinstance(array, Tensor):
+        return array
     # Arrays that came over the wire are read-only views of the message; they are only read here.
     return torch.from_numpy(array if array.flags.writeable else array.copy())

@@ -1,7 +1,8 @@
 """The optimizer processes of one training: what they add up, average, hand round and agree on.
 
 Every method of ``Group`` is called by all processes, in the same order. Nothing is pickled: what
-travels is tensors, and bytes as tensors.
+travels is tensors, and bytes as tensors. Each goes the way that suits where it lies: gradients and
+sums on a GPU over NCCL, everything else over gloo.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class Alone:
 
 
 class Group:
-    """Processes joined by ``torch.distributed`` over gloo: the networks learn on the processor."""
+    """Processes joined by ``torch.distributed``."""
 
     def __init__(self, rank: int, count: int, group: ProcessGroup | None) -> None:
         """Wraps a group of ``torch.distributed``, None for that of all processes."""
@@ -103,9 +104,9 @@ class Group:
         self._group = group
 
     def again(self) -> Group:
-        """The same processes over connections of their own, for another thread."""
+        """The same processes over connections of their own, for another thread and what lies in the host's memory."""
         with _all_there():
-            group = dist.new_group(timeout=PATIENCE)
+            group = dist.new_group(timeout=PATIENCE, backend="gloo")
         assert isinstance(group, ProcessGroup)
         return Group(self.rank, self.count, group)
 
@@ -125,7 +126,7 @@ class Group:
         rows = []
         for part in parts:
             wide = part.double()
-            rows.append(torch.stack((torch.tensor(float(part.numel())).double(), wide.sum(), wide.square().sum())))
+            rows.append(torch.stack((wide.new_tensor(float(part.numel())), wide.sum(), wide.square().sum())))
         sums = torch.stack(rows)
         with _all_there():
             dist.all_reduce(sums, group=self._group)
@@ -135,7 +136,7 @@ class Group:
 
     def pooled(self, statistics: Sequence[Statistics], size: int) -> list[Statistics]:
         """What each process saw, by rank."""
-        own = RunningNormalization(size, 1.0)
+        own = RunningNormalization(size, 1.0).to("cpu")
         for seen in statistics:
             own.merge(*seen)
         row = torch.cat((own.count.unsqueeze(0), own.mean.double(), own.variance.double()))
@@ -179,21 +180,27 @@ class Group:
 
 
 @contextlib.contextmanager
-def joined(store: Store, rank: int, count: int) -> Iterator[Group]:
+def joined(store: Store, rank: int, count: int, device: torch.device) -> Iterator[Group]:
     """Waits for all processes and is one of them.
 
     Args:
         store: where they find one another.
+        device: where this one learns.
 
     Raises:
         TemporaryError: one of them does not come.
     """
     with _all_there():
-        dist.init_process_group("gloo", store=store, rank=rank, world_size=count, timeout=PATIENCE)
+        dist.init_process_group(backend_for(device), store=store, rank=rank, world_size=count, timeout=PATIENCE)
     try:
         yield Group(rank, count, None)
     finally:
         dist.destroy_process_group()
+
+
+def backend_for(device: torch.device) -> str:
+    """What ``torch.distributed`` is to carry tensors with, where one of the processes learns on a device."""
+    return "gloo" if device.type == "cpu" else f"cpu:gloo,{device.type}:nccl"
 
 
 def _block(content: bytes, size: int) -> Tensor:

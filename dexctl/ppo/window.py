@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from torch import Tensor
 
 from dexctl.ppo.learner import Update
 from dexctl.reorient.environment import End
@@ -42,13 +43,13 @@ class Window(msgspec.Struct):
     ends: list[int] = []
     workers: list[WorkerView] = []
 
-    def take(self, report: Mapping[str, float], arrays: Mapping[str, np.ndarray]) -> None:
+    def take(self, report: Mapping[str, float], arrays: Mapping[str, np.ndarray | Tensor]) -> None:
         """A segment that is taken in."""
-        self.reward.append(float(arrays["reward"].mean()))
+        reward, end, goals = (_on_host(arrays[name]) for name in ("reward", "end", "goals"))
+        self.reward.append(float(reward.mean()))
         for name, value in report.items():
             self.reports[name] = self.reports.get(name, 0.0) + value
-        end = arrays["end"]
-        self.goals += arrays["goals"][end > 0].tolist()
+        self.goals += goals[end > 0].tolist()
         self.ends += end[end > 0].tolist()
 
 
@@ -107,3 +108,7 @@ class Figures:
             **{name: value for name, value in dataclasses.asdict(update).items() if name not in ("steps", "seconds")},
             "update_s": update.seconds,
         }
+
+
+def _on_host(numbers: np.ndarray | Tensor) -> np.ndarray:
+    return numbers.cpu().numpy() if isinstance(numbers, Tensor) else numbers

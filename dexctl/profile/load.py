@@ -21,8 +21,9 @@ from dexctl.profile.write import toml_tables, write_toml
 
 # What shapes neither experience nor learning: two sides that differ here may work together.
 _OUTSIDE_DIGEST = {"description", "run", "evaluate", "wire", "robot", "calibrate"}
-# Nor does the backend belong there: a run may move to a machine with a GPU and back.
+# Nor do backend and devices belong there: a run may move to a machine with a GPU and back.
 _OUTSIDE_DIGEST_OF_PHYSICS = {"threads", "dump_failures", "device", "max_contacts", "max_constraints"}
+_OUTSIDE_DIGEST_OF_PPO = {"device"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,6 +193,7 @@ def shaping_tables(profile: Profile) -> dict[str, Any]:
     tables["physics"] = {
         name: value for name, value in tables["physics"].items() if name not in _OUTSIDE_DIGEST_OF_PHYSICS
     } | {"backend": "cpu"}
+    tables["ppo"] = {name: value for name, value in tables["ppo"].items() if name not in _OUTSIDE_DIGEST_OF_PPO}
     return tables
 
 

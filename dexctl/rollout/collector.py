@@ -16,7 +16,7 @@ from dexctl.policy.actor import Actor
 from dexctl.profile import schema
 from dexctl.reorient.environment import End, Environment
 from dexctl.reorient.observation import concatenate
-from dexctl.rollout.segment import Arrays, empty_segment, segment_layout
+from dexctl.rollout.segment import Arrays, empty_segment, on_host, segment_layout
 from dexctl.scene.build import build_scene
 
 _EPISODE = randomness.stream("rollout.episode")
@@ -57,7 +57,7 @@ class Collector:
         self.environment = Environment(
             profile, scene, self.physics, count, nearest_goal_of=profile.task.nearest_goal_of
         )
-        self.actor = Actor(profile, self.environment.num_actuators)
+        self.actor = Actor(profile, self.environment.num_actuators).to(self.physics.device)
         self.layout = segment_layout(profile, self.environment.num_actuators)
         self.clocks = Clocks()
         self._told_failures = 0
@@ -94,14 +94,22 @@ class Collector:
             "failures": float(failures),
         }
 
-    @torch.inference_mode()
     def collect(self) -> Arrays:
         """Acts for one segment with the policy as it is; arrays as in ``segment_layout``."""
+        return on_host(self.collect_in_place())
+
+    def collect_in_place(self) -> dict[str, Tensor]:
+        """As ``collect``, the segment's tensors left where physics has its state."""
+        segment = empty_segment(self.layout, self.physics.device)
+        # Not made in inference mode, so that it can be learned from.
+        self._fill(segment)
+        return segment
+
+    @torch.inference_mode()
+    def _fill(self, out: dict[str, Tensor]) -> None:
         started = time.perf_counter()
         physics_before = self.physics.seconds
         env, actor, profile = self.environment, self.actor, self._profile
-        segment = empty_segment(self.layout)
-        out = {name: torch.from_numpy(array) for name, array in segment.items()}
         observe_actor, observe_critic = profile.policy.actor.observe, profile.policy.critic.observe
         seen = env.observe()
         for t in range(profile.rollout.segment_steps):
@@ -128,4 +136,3 @@ class Collector:
         out["critic_observation"][-1] = concatenate(seen, observe_critic)
         self.clocks.physics += self.physics.seconds - physics_before
         self.clocks.total += time.perf_counter() - started
-        return segment

@@ -1,7 +1,7 @@
 """A worker in the optimizer's own process: it collects whenever training asks for experience.
 
-Nothing is sent and nobody waits: experience and weights stay in this process's memory. Also with
-physics on a GPU that is the host's memory, where the learner has its networks.
+Nothing is sent and nobody waits. Experience stays where physics has its state, on a GPU in the GPU's
+own memory; weights, once an update, pass through the host's.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class OwnWorker:
             return [Woken()]
         collector = self._collector
         assert collector is not None
-        arrays = collector.collect()
+        segment = collector.collect_in_place()
         self._segments += 1
         header = SegmentHeader(
             worker=NAME,
@@ -71,7 +71,7 @@ class OwnWorker:
             steps=collector.layout.steps,
             report=collector.report(),
         )
-        return [Segment(0, 0, header, arrays)]
+        return [Segment(0, 0, header, segment)]
 
     def acknowledge(self, segment: Segment) -> None:
         """Nobody waits for it."""

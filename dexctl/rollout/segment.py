@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
+import torch
+from torch import Tensor
 
 from dexctl.policy.actor import actor_shape, critic_shape
 from dexctl.profile import schema
@@ -42,6 +46,14 @@ def segment_layout(profile: schema.Profile, num_actuators: int) -> Layout:
     )
 
 
-def empty_segment(layout: Layout) -> Arrays:
-    """Arrays of a segment, not yet filled."""
-    return {array.name: np.empty(layout.shape(array), array.dtype) for array in layout.arrays}
+def empty_segment(layout: Layout, device: torch.device) -> dict[str, Tensor]:
+    """Tensors of a segment on a device, not yet filled."""
+    return {
+        array.name: torch.empty(layout.shape(array), dtype=getattr(torch, array.dtype), device=device)
+        for array in layout.arrays
+    }
+
+
+def on_host(segment: Mapping[str, Tensor]) -> Arrays:
+    """A segment in the host's memory, as it travels."""
+    return {name: tensor.cpu().numpy() for name, tensor in segment.items()}

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dexctl.wire.messages import SegmentHeader
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,13 +21,14 @@ class Segment:
     Attributes:
         worker: index of the worker.
         incarnation: of its process.
-        arrays: those of the layout; they lie in the received frames and are this segment's own.
+        arrays: those of the layout; they lie in the received frames and are this segment's own. From
+            environments of the optimizer's own process, tensors where physics has its state.
     """
 
     worker: int
     incarnation: int
     header: SegmentHeader
-    arrays: dict[str, np.ndarray]
+    arrays: Mapping[str, np.ndarray] | Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)

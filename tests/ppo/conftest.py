@@ -9,7 +9,7 @@ from dexctl.policy.weights import from_arrays, to_arrays
 from dexctl.ppo.learner import Learner
 from dexctl.profile.load import load
 from dexctl.reorient.environment import End
-from dexctl.rollout.segment import empty_segment, segment_layout
+from dexctl.rollout.segment import empty_segment, on_host, segment_layout
 
 SMALL = [
     'policy.actor.observe=["object_position"]',
@@ -62,7 +62,7 @@ def made_up():
 
     def made_up(profile, seed=0, ends=0.1, first_fresh=True):
         generator = np.random.default_rng(seed)
-        arrays = empty_segment(segment_layout(profile, ACTUATORS))
+        arrays = on_host(empty_segment(segment_layout(profile, ACTUATORS), torch.device("cpu")))
         for array in arrays.values():
             if array.dtype == np.float32:
                 array[:] = generator.normal(size=array.shape)
@@ -98,8 +98,7 @@ class Player:
     def play(self, learner):
         """One segment with the learner's newest policy."""
         from_arrays(self.actor, to_arrays(learner.actor))
-        arrays = empty_segment(self.layout)
-        out = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        out = empty_segment(self.layout, torch.device("cpu"))
         count = len(self.cue)
         for t in range(self.profile.rollout.segment_steps):
             seen = self.task.observe(self.cue, self.clock)
@@ -122,7 +121,7 @@ class Player:
             self.cue = torch.where(over, self.task.cues(count, self.generator), self.cue)
         seen = self.task.observe(self.cue, self.clock)
         out["critic_observation"][-1] = torch.cat((seen, seen), dim=1)
-        return arrays
+        return on_host(out)
 
 
 @pytest.fixture

@@ -56,6 +56,8 @@ class PPO(Table, frozen=True, kw_only=True):
         whole_episodes: advantages over whole episodes, not over segments cut at the batch's end.
         bootstrap_timeouts: a timeout cuts the segment, not the return.
         max_staleness: experience older than this many updates is dropped.
+        device: where networks and batches are: ``cpu``, ``cuda``, where each process of a machine takes a GPU of its
+            own, or ``cuda:1``; empty for the processor, and beside physics on a GPU with ``--fused`` for that GPU.
     """
 
     batch_steps: PositiveCount
@@ -79,6 +81,7 @@ class PPO(Table, frozen=True, kw_only=True):
     bootstrap_timeouts: bool
     max_staleness: Count
     autocast: Literal["auto", "bf16", "off"]
+    device: str = ""
 
 
 class Rollout(Table, frozen=True, kw_only=True):

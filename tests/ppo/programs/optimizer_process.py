@@ -21,7 +21,7 @@ options = json.loads(sys.argv[1])
 torch.set_num_threads(1)
 rank, count = options["rank"], options["count"]
 profile = msgspec.json.decode(Path(options["profile"]).read_bytes(), type=Profile)
-with joined(dist.FileStore(options["store"], count), rank, count) as peers:
+with joined(dist.FileStore(options["store"], count), rank, count, torch.device("cpu")) as peers:
     # Only the first has the right networks to begin with.
     learner = Learner(profile, 2, 3 + 7 * rank)
     learner._seed = 3
