@@ -52,7 +52,7 @@ USED_FROM_OUTSIDE = {
     *("list_commands", "format_commands"),
     *("PALM", "FINGERTIP_MARKERS", "OCCLUSION_BOXES", "Pages", "initialize"),
     *("make", "make_vec", "metadata"),
-    *("step_async", "step_wait", "get_attr", "set_attr", "env_method", "env_is_wrapped"),
+    *("step_async", "step_wait", "get_attr", "set_attr", "env_method", "env_is_wrapped", "on_training_step"),
     *("list_profiles", "format_version", "explained_variance", "on_build_gui", "__call__"),
     *(entry.target.partition(":")[2] for entry in COMMANDS.values()),
 }

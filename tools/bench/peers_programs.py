@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # The same for both learners: so little is spent on starts.
 SETTINGS = ("task.start_bank=128", "task.start_random_steps=20")
 HANDS = 128
+LEARNER = "block-small-lstm"
 
 
 def gymnasium_robotics(cores: int, seconds: int) -> dict[str, float]:
@@ -107,9 +108,8 @@ def recurrent_ppo(cores: int, updates: int) -> dict[str, float]:
     import dexctl.gym
     from dexctl.profile.load import load
 
-    name = "block-small-lstm"
     settings = (*SETTINGS, f"physics.threads={cores}")
-    profile = load(name, settings).profile
+    profile = load(LEARNER, settings).profile
     steps = profile.rollout.segment_steps
     torch.set_num_threads(cores)
 
@@ -117,7 +117,7 @@ def recurrent_ppo(cores: int, updates: int) -> dict[str, float]:
         """Our hands as Stable-Baselines3 wants them."""
 
         def __init__(self, count: int) -> None:
-            self.envs = gymnasium.make_vec(dexctl.gym.BLOCK, num_envs=count, profile=name, settings=settings)
+            self.envs = gymnasium.make_vec(dexctl.gym.BLOCK, num_envs=count, profile=LEARNER, settings=settings)
             self.envs.reset(seed=0)
             super().__init__(count, self.envs.single_observation_space, self.envs.single_action_space)
 
@@ -168,6 +168,115 @@ def recurrent_ppo(cores: int, updates: int) -> dict[str, float]:
     return {"trained_steps_per_s": learner.num_timesteps / wall_s, "memory_mib": memory_mib}
 
 
+def make_hands(_: str, config: Any, *_more: Any, **_options: Any) -> Any:
+    """Our hands as a worker of Sample Factory wants them: as many agents of one environment."""
+    import gymnasium
+
+    import dexctl.gym
+
+    def inner(wrapper: Any, name: str) -> Any:
+        if name == "env" or name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(wrapper.env, name)
+
+    # As in Gymnasium before 1.0: through its own wrappers it asks for the number of agents.
+    gymnasium.Wrapper.__getattr__ = inner
+
+    class Hands(gymnasium.Env[Any, Any]):
+        """They begin anew by themselves."""
+
+        def __init__(self) -> None:
+            settings = (*SETTINGS, "physics.threads=1")
+            self.envs = gymnasium.make_vec(dexctl.gym.BLOCK, num_envs=config.hands, profile=LEARNER, settings=settings)
+            self.num_agents, self.is_multiagent = config.hands, True
+            self.observation_space = self.envs.single_observation_space
+            bins: Any = self.envs.single_action_space
+            self.action_space = gymnasium.spaces.Tuple([gymnasium.spaces.Discrete(int(n)) for n in bins.nvec])
+
+        def reset(self, **options: Any) -> Any:
+            return self.envs.reset(seed=options.get("seed"))[0], {}
+
+        def step(self, action: Any) -> Any:
+            return *self.envs.step(action)[:4], {}
+
+        def close(self) -> None:
+            self.envs.close()
+
+    return Hands()
+
+
+def sample_factory(cores: int, updates: int) -> dict[str, float]:
+    """Its asynchronous PPO on our environment: a worker a core, each with two sets of hands that take turns.
+
+    Batch, passes, minibatches and sizes of layers as in ``block-small-lstm``; policy and value function are one
+    network with two heads, half of ours: of two, its LSTM cannot learn.
+    """
+    import tempfile
+
+    import torch
+    from sample_factory.algo.runners.runner import AlgoObserver
+    from sample_factory.cfg.arguments import parse_full_cfg, parse_sf_args
+    from sample_factory.envs.env_utils import register_env
+    from sample_factory.train import make_runner
+
+    from dexctl.profile.load import load
+
+    torch.set_num_threads(cores)
+    profile = load(LEARNER, SETTINGS).profile
+    network, ppo, steps = profile.policy.actor, profile.ppo, profile.rollout.segment_steps
+    seen: list[tuple[float, int]] = []
+
+    class Clock(AlgoObserver):
+        """When so many steps had been trained on."""
+
+        def on_training_step(self, runner: Any, _iteration: int) -> None:
+            seen.append((time.perf_counter(), sum(runner.env_steps.values())))
+
+    with tempfile.TemporaryDirectory() as folder:
+        options = {
+            "env": "hands",
+            "experiment": "peer",
+            "train_dir": folder,
+            "device": "cpu",
+            "seed": 0,
+            "async_rl": True,
+            "serial_mode": False,
+            "batched_sampling": True,
+            "with_wandb": False,
+            "num_workers": cores,
+            "num_envs_per_worker": 2,
+            "worker_num_splits": 2,
+            "rollout": steps,
+            "recurrence": ppo.chunk_steps,
+            "use_rnn": True,
+            "rnn_type": "lstm",
+            "rnn_size": network.lstm,
+            "rnn_num_layers": 1,
+            "nonlinearity": network.activation,
+            "normalize_input": True,
+            "batch_size": ppo.batch_steps // ppo.minibatches,
+            "num_batches_per_epoch": ppo.minibatches,
+            "num_epochs": round(ppo.epochs),
+            "train_for_env_steps": (updates + 2) * ppo.batch_steps,
+            "decorrelate_envs_on_one_worker": False,
+            "decorrelate_experience_max_seconds": 0,
+        }
+        words = [f"--{name}={value}" for name, value in options.items()]
+        words += ["--encoder_mlp_layers", *map(str, network.hidden)]
+        register_env("hands", make_hands)
+        parser, _ = parse_sf_args(words)
+        parser.add_argument("--hands", type=int, default=ppo.batch_steps // steps // (2 * cores))
+        _, runner = make_runner(parse_full_cfg(parser, words))
+        runner.register_observer(Clock())
+        runner.init()
+        runner.run()
+    (began_s, before), (ended_s, after) = seen[0], seen[-1]
+    itself, others = (
+        resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return {"trained_steps_per_s": (after - before) / (ended_s - began_s), "memory_mib": itself + cores * others}
+
+
 if __name__ == "__main__":
-    roles = {role.__name__: role for role in (gymnasium_robotics, ours, envpool, recurrent_ppo)}
+    roles = {role.__name__: role for role in (gymnasium_robotics, ours, envpool, recurrent_ppo, sample_factory)}
     print(json.dumps(roles[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3]))))
