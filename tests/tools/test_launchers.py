@@ -178,8 +178,8 @@ def test_srun_s_own_n_is_no_dry_run():
     assert told.stdout.startswith("srun --kill-on-bad-exit=0 --quit-on-interrupt '-n4' sh -c ")
 
 
-def wait_for_lines(path, count):
-    deadline_s = time.monotonic() + PATIENCE_S
+def wait_for_lines(path, count, patience_s=PATIENCE_S):
+    deadline_s = time.monotonic() + patience_s
     while time.monotonic() < deadline_s:
         if path.exists() and len(lines := path.read_text().split()) == count:
             return lines
@@ -247,10 +247,10 @@ def test_real_workers_over_ssh_work_until_the_training_is_over(ssh, tmp_path):
         [*command, "--endpoint-file", "endpoint"], cwd=tmp_path, stdout=subprocess.DEVNULL
     ) as optimizer:
         try:
-            (endpoint,) = wait_for_lines(tmp_path / "endpoint", 1)
+            # Everything here begins and learns on the same cores; a busy machine takes minutes.
+            (endpoint,) = wait_for_lines(tmp_path / "endpoint", 1, patience_s=5 * PATIENCE_S)
             options = ["--connect", endpoint, "--threads", "1", "--timeout", "60"]
             words = [ROOT / "tools/ssh-workers", "-", "--", *options]
-            # Two workers begin and learn together; a busy machine takes minutes.
             told = run(*words, stdin="2/127.0.0.1\n", patience_s=5 * PATIENCE_S, SSH=ssh, DEXCTL=dexctl)
             assert told.returncode == 0, told.stdout
             assert optimizer.wait(PATIENCE_S) == 0
