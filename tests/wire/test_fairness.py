@@ -29,26 +29,22 @@ OTHER_DESCRIPTORS = 200
 
 def serve(optimizer, workers, each, until):
     """Segments by worker, from when each of them has been served once until there are so many a worker."""
-    served, total = Counter(), 0
 
-    def take(done):
-        def look():
-            nonlocal total
-            for arrival in optimizer.receive(0.1):
-                if isinstance(arrival, Segment):
-                    optimizer.acknowledge(arrival)
-                    served[arrival.worker] += 1
-                    total += 1
-            return done()
+    def take(served):
+        before = served.total()
+        for arrival in optimizer.receive(0.1):
+            if isinstance(arrival, Segment):
+                optimizer.acknowledge(arrival)
+                served[arrival.worker] += 1
+        return served.total() > before
 
-        return look
-
-    until(take(lambda: len(served) == workers), f"a segment of each of {workers} workers")
-    served.clear()
-    total = 0
-    # A little at a time, so that only a standstill is waited for in vain.
-    for goal in range(workers, workers * each + 1, workers):
-        until(take(lambda goal=goal: total >= goal), f"{goal} segments")
+    # One at a time, so that only a standstill is waited for in vain.
+    begun, served = Counter(), Counter()
+    while len(begun) < workers:
+        until(lambda: take(begun), f"more than {begun.total()} segments")
+        assert begun.total() < workers * each, f"{workers - len(begun)} of {workers} workers are not served at all"
+    while served.total() < workers * each:
+        until(lambda: take(served), f"more than {served.total()} segments")
     return served
 
 
@@ -108,7 +104,7 @@ def test_6144_workers_at_once_are_served_alike(make_optimizer, arrays, until, de
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert json.loads(process.stdout.readline()) == {"joined": workers}
-            served = serve(optimizer, workers, 20, until)
+            served = serve(optimizer, workers, 30, until)
         finally:
             process.kill()
     assert_alike(served, workers)
