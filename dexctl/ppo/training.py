@@ -159,7 +159,8 @@ class Training:
             self._pass_on()
         if self._sync_workers is None:
             self._complain_of_loneliness(all_have["workers"])
-        else:
+        # Environments of this process are not waited for, however long they take.
+        elif self.endpoint.endpoint:
             self._complain_of_waiting(self._sync_workers)
         if all_have["waiting"]:
             self.learner.learn_scale()

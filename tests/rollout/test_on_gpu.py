@@ -1,5 +1,7 @@
 """Training in one process with physics on a GPU: the same bits, and nothing between but the device's own tensors."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -56,15 +58,16 @@ def trained(profile, device, updates):
     """The state after updates in one process, and the tensors of the last segment."""
     learner = Learner(profile, num_actuators(profile), 1, device)
     worker = Told(profile)
-    training = Training(learner, worker, lambda event, **fields: None, sync_workers=1)
+    told, minutes = [], itertools.count(0.0, 600.0)
+    training = Training(learner, worker, lambda event, **fields: told.append(event), 1, clock=lambda: next(minutes))
     while training.updates < updates:
         training.turn(0.0)
+    assert told == ["worker_joined", *["iteration"] * updates]
     return learner.state(), worker.handed[-1]
 
 
-@pytest.mark.parametrize(
-    ("name", "updates"), [("block-small-lstm", 1), pytest.param("block-paper", 2, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "updates"), [("block-small-lstm", 1), ("block-paper", 2)])
 def test_experience_stays_on_the_gpu_and_teaches_what_it_would_elsewhere(toy, monkeypatch, name, updates):
     settings = ("rollout.environments=2", "rollout.segment_steps=4", "ppo.batch_steps=8", "physics.threads=1")
     profile = toy("lstm", *settings, 'ppo.autocast="off"', name=name)
