@@ -18,7 +18,7 @@ _ENDS = {
     "full": ("#009e73", "all goals"),
     "timeout": ("#e69f00", "out of time"),
     "drop": ("#d55e00", "dropped"),
-    "error": ("#6b7280", "simulation failed"),
+    "error": ("#6b7280", "simulation failed, or robot stopped"),
 }
 _JPEG_QUALITY = 84
 _STYLE = """
