@@ -342,7 +342,13 @@ def workers(options: dict[str, object]) -> None:
             if key.fileobj is sys.stdin:
                 if not sys.stdin.readline():
                     return
-                say(**vars(account), segments=[worker.segments for worker in all_of_them])
+                say(
+                    sent=account.sent,
+                    received=account.received,
+                    sent_bytes=account.sent_bytes,
+                    received_bytes=account.received_bytes,
+                    segments=[worker.segments for worker in all_of_them],
+                )
                 continue
             all_of_them[key.data].read()
             touched.add(key.data)
