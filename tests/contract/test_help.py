@@ -99,7 +99,7 @@ def test_completion_knows_profiles_and_policies(shell, which, line, found, not_f
 
 
 def test_completion_imports_nothing_heavy(shell):
-    line = "dexctl evaluate --policy b"
+    line = "dexctl evaluate --policy block-y"
     words = {"COMP_WORDS": line, "COMP_CWORD": "3", "_DEXCTL_COMPLETE": "complete_bash"}
     told = shell(f"{sys.executable} -X importtime {DEXCTL}", **words)
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in told.stderr.splitlines()}
